@@ -1,0 +1,23 @@
+//! Sensor frame to access unit, and access unit to picture.
+//!
+//! The way of a frame: a [`Frame`] comes from a sensor in whatever layout the sensor has, is converted to an
+//! I420 [`Picture`], its private zones are painted over by a [`mask`], and an [`Encoder`] turns it into one
+//! [`AccessUnit`]. A [`Decoder`] goes the other way. Nothing here knows a network, a clock or a key.
+//!
+//! | floor | modules |
+//! |---|---|
+//! | 0, vocabulary and parsers | [`units`], [`frame`], [`picture`], [`access_unit`], [`encoder`], [`decoder`], [`clip`], [`h264::nal`], [`av1::obu`] |
+//! | 2, C libraries and assembly | `convert`, `h264::openh264`, `av1::rav1e`, `av1::rav1d` (one feature each) |
+
+pub mod access_unit;
+pub mod decoder;
+pub mod encoder;
+pub mod frame;
+pub mod picture;
+pub mod units;
+
+pub use access_unit::AccessUnit;
+pub use decoder::Decoder;
+pub use encoder::Encoder;
+pub use frame::Frame;
+pub use picture::Picture;
