@@ -1,0 +1,44 @@
+//! Invariants of what reads a peer's bytes. Fuzz targets and the replay test call these.
+
+use crate::identity::{DeviceKey, SigningKey};
+use crate::keys::{Depth, Epoch, EpochKeys, Node, SessionId};
+use crate::manifest::{Closing, Opening, SessionManifest};
+use crate::seal::{Opener, Suite};
+use crate::track::TrackName;
+use crate::unit;
+
+/// Bytes that nobody sealed do not open; what is said to be a unit has the length it says.
+pub fn check_object(object: &[u8]) {
+    let root = Node::root([0; 32], Depth::SESSION);
+    let Some(leaf) = root.leaf(Epoch(0)) else { return };
+    let keys = EpochKeys::derive(&leaf, SessionId([0; 16]), TrackName::VIDEO);
+    for suite in [Suite::Aes256Gcm, Suite::ChaCha20Poly1305] {
+        let mut plaintext = Vec::new();
+        assert!(Opener::new(suite, &keys).open(object, &mut plaintext).is_err());
+        assert!(plaintext.is_empty());
+    }
+    if let Ok(parsed) = unit::parse(object) {
+        let mut back = Vec::new();
+        unit::emit(&parsed.unit, parsed.encoded_after, &mut back);
+        assert!(object.starts_with(&back));
+    }
+}
+
+/// Whatever parses comes out of `emit` unchanged up to its signature, and nothing is accepted that its key did not sign.
+pub fn check_manifest(record: &[u8]) {
+    let Ok(key) = SigningKey::from_seed(&[1; 32]) else { return };
+    let body = record.get(..record.len().saturating_sub(64)).unwrap_or_default();
+    if let Ok(opening) = Opening::parse(record) {
+        assert!(opening.emit(&key).starts_with(body));
+        assert_eq!(Opening::verify(&opening.emit(&key), &key.verifying_key()), Ok(Some(opening)));
+    }
+    if let Ok(closing) = Closing::parse(record) {
+        assert!(closing.emit(&key).starts_with(body));
+        assert_eq!(Closing::verify(&closing.emit(&key), &key.verifying_key()), Ok(Some(closing)));
+    }
+    if let Ok(session) = SessionManifest::parse(record)
+        && let Ok(device) = DeviceKey::from_seed([1; 32])
+    {
+        assert!(session.open(&device, &key.verifying_key()).is_err());
+    }
+}

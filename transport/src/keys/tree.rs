@@ -1,0 +1,242 @@
+//! Nodes of the key tree.
+
+use aws_lc_rs::hmac;
+use std::fmt;
+use zeroize::Zeroize;
+
+/// Number of an epoch within its session: the index of its leaf.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Epoch(pub u32);
+
+impl fmt::Display for Epoch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Levels below the root, 1 to 32: a tree of depth d has 2^d leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Depth(u8);
+
+impl Depth {
+    /// 65,536 epochs: 36 hours at two seconds each, six times the longest session.
+    pub const SESSION: Self = Self(16);
+
+    /// `None` outside 1 to 32.
+    pub const fn new(levels: u8) -> Option<Self> {
+        if levels == 0 || levels > 32 { None } else { Some(Self(levels)) }
+    }
+
+    /// 1 to 32.
+    pub const fn levels(self) -> u8 {
+        self.0
+    }
+
+    /// Leaves of the tree.
+    pub const fn leaves(self) -> u64 {
+        1 << self.0
+    }
+}
+
+/// A node and its place. Whoever has it can make every leaf below it. Zeroized when dropped, never printed.
+pub struct Node {
+    depth: Depth,
+    level: u8,
+    index: u32,
+    secret: [u8; 32],
+}
+
+impl Node {
+    /// The root of a session's tree. The caller has drawn `secret` at random and keeps no copy.
+    pub fn root(secret: [u8; 32], depth: Depth) -> Self {
+        Self { depth, level: 0, index: 0, secret }
+    }
+
+    /// Levels below the root: 0 is the root itself.
+    pub fn level(&self) -> u8 {
+        self.level
+    }
+
+    /// Place within its level, from the left.
+    pub fn index(&self) -> u32 {
+        self.index
+    }
+
+    /// Epochs below it: the first, and the one after the last.
+    pub fn epochs(&self) -> (u64, u64) {
+        let below = self.depth.0 - self.level;
+        let first = u64::from(self.index) << below;
+        (first, first + (1 << below))
+    }
+
+    /// Whether `epoch`'s leaf is below it.
+    pub fn contains(&self, epoch: Epoch) -> bool {
+        let (first, end) = self.epochs();
+        (first..end).contains(&u64::from(epoch.0))
+    }
+
+    /// `HMAC-SHA-256(node, "doorframe/1 node" ‖ b ‖ 0x01)`, which is one block of HKDF-Expand (RFC 5869 §2.3).
+    fn child(&self, right: u8) -> Self {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.secret);
+        let mut context = hmac::Context::with_key(&key);
+        context.update(b"doorframe/1 node");
+        context.update(&[right, 1]);
+        let mut secret = [0; 32];
+        secret.iter_mut().zip(context.sign().as_ref()).for_each(|(to, from)| *to = *from);
+        Self { depth: self.depth, level: self.level + 1, index: self.index << 1 | u32::from(right), secret }
+    }
+
+    /// Both children; `None` for a leaf.
+    pub(crate) fn children(&self) -> Option<(Self, Self)> {
+        (self.level < self.depth.0).then(|| (self.child(0), self.child(1)))
+    }
+
+    /// The leaf of `epoch`; `None` if it is not below this node.
+    pub fn leaf(&self, epoch: Epoch) -> Option<Leaf> {
+        if !self.contains(epoch) {
+            return None;
+        }
+        let mut node = self.copy();
+        while node.level < self.depth.0 {
+            let below = self.depth.0 - node.level - 1;
+            node = node.child((epoch.0 >> below & 1) as u8);
+        }
+        Some(Leaf(node))
+    }
+
+    /// The fewest nodes below this one that make exactly the epochs from `first` up to but not including `end`, left to right.
+    ///
+    /// At most `2·depth − 2` of them; none if the span is empty. What lies outside this node is left out.
+    pub fn cover(&self, first: u64, end: u64) -> Vec<Self> {
+        let mut nodes = Vec::new();
+        self.cover_into(first, end, &mut nodes);
+        nodes
+    }
+
+    fn cover_into(&self, first: u64, end: u64, nodes: &mut Vec<Self>) {
+        let (from, to) = self.epochs();
+        if first >= end || to <= first || end <= from {
+            return;
+        }
+        if first <= from && to <= end {
+            nodes.push(self.copy());
+        } else if let Some((left, right)) = self.children() {
+            left.cover_into(first, end, nodes);
+            right.cover_into(first, end, nodes);
+        }
+    }
+
+    pub(crate) fn copy(&self) -> Self {
+        Self { depth: self.depth, level: self.level, index: self.index, secret: self.secret }
+    }
+
+    pub(crate) fn secret(&self) -> &[u8; 32] {
+        &self.secret
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.secret.zeroize();
+    }
+}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Node({}.{}, ..)", self.level, self.index)
+    }
+}
+
+/// A node at the bottom: one epoch's. Only good for making [`EpochKeys`](super::EpochKeys).
+pub struct Leaf(Node);
+
+impl Leaf {
+    pub(crate) fn from_node(node: Node) -> Option<Self> {
+        (node.level == node.depth.0).then_some(Self(node))
+    }
+
+    /// Which epoch it is for.
+    pub fn epoch(&self) -> Epoch {
+        Epoch(self.0.index)
+    }
+
+    pub(crate) fn secret(&self) -> &[u8; 32] {
+        self.0.secret()
+    }
+}
+
+impl fmt::Debug for Leaf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Leaf({}, ..)", self.0.index)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    const DEPTH: Depth = Depth(6);
+
+    fn root() -> Node {
+        Node::root([42; 32], DEPTH)
+    }
+
+    /// Every leaf by the definition, one child after the other: the oracle.
+    fn oracle() -> BTreeMap<u64, [u8; 32]> {
+        let mut level = vec![root()];
+        for _ in 0..DEPTH.levels() {
+            level = level.iter().flat_map(|node| [node.child(0), node.child(1)]).collect();
+        }
+        (0..).zip(level.iter().map(|leaf| leaf.secret)).collect()
+    }
+
+    #[test]
+    fn every_leaf_is_reached_by_its_bits() {
+        for (epoch, secret) in oracle() {
+            assert_eq!(root().leaf(Epoch(epoch as u32)).unwrap().secret(), &secret, "epoch {epoch}");
+        }
+        assert!(root().leaf(Epoch(64)).is_none());
+    }
+
+    #[test]
+    fn every_cover_makes_exactly_its_epochs() {
+        let oracle = oracle();
+        for first in 0..=DEPTH.leaves() {
+            for end in 0..=DEPTH.leaves() {
+                let cover = root().cover(first, end);
+                assert!(cover.len() <= 2 * usize::from(DEPTH.levels()) - 2, "[{first}, {end}) takes {}", cover.len());
+                let mut made = BTreeMap::new();
+                for epoch in 0..DEPTH.leaves() {
+                    for node in &cover {
+                        if let Some(leaf) = node.leaf(Epoch(epoch as u32)) {
+                            assert!(made.insert(epoch, *leaf.secret()).is_none(), "epoch {epoch} covered twice");
+                        }
+                    }
+                }
+                let wanted: BTreeMap<_, _> = oracle.range(first..end.max(first)).map(|(e, s)| (*e, *s)).collect();
+                assert_eq!(made, wanted, "[{first}, {end})");
+            }
+        }
+    }
+
+    #[test]
+    fn an_edge_is_one_block_of_hkdf_expand() {
+        let okm = aws_lc_rs::hkdf::Prk::new_less_safe(aws_lc_rs::hkdf::HKDF_SHA256, &[42; 32]);
+        let mut wanted = [0; 32];
+        okm.expand(&[b"doorframe/1 node", &[1]], aws_lc_rs::hkdf::HKDF_SHA256).unwrap().fill(&mut wanted).unwrap();
+        assert_eq!(root().child(1).secret, wanted);
+    }
+
+    #[test]
+    fn the_deepest_tree_reaches_its_last_leaf() {
+        let root = Node::root([1; 32], Depth(32));
+        assert_eq!(root.leaf(Epoch(u32::MAX)).unwrap().epoch(), Epoch(u32::MAX));
+        assert_eq!(root.epochs(), (0, 1 << 32));
+    }
+
+    #[test]
+    fn nothing_secret_is_printed() {
+        assert_eq!(format!("{:?} {:?}", root(), root().leaf(Epoch(3)).unwrap()), "Node(0.0, ..) Leaf(3, ..)");
+    }
+}

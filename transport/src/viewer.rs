@@ -1,0 +1,309 @@
+//! Owner's side: manifests and objects in, access units of known origin out.
+//!
+//! Call order: [`Viewer::handle_session`] with a session manifest, then [`handle_opening`](Viewer::handle_opening),
+//! [`handle_object`](Viewer::handle_object) and [`handle_closing`](Viewer::handle_closing) in whatever order the network brings them, and
+//! [`poll_event`](Viewer::poll_event) until it is empty. Nothing a peer sends makes it fail: what is bad is in [`Viewer::drops`].
+
+mod epoch;
+
+use crate::drops::Drops;
+use crate::identity::{DeviceKey, VerifyingKey};
+use crate::keys::{Epoch, EpochKeys};
+use crate::manifest::{Challenge, Closing, Opening, SessionFacts, SessionManifest, SessionOpened, SessionRefused};
+use crate::seal::OpenError;
+use crate::track::TrackName;
+use crate::unit::{self, MAX_OBJECT, MediaUnit};
+use bytes::Bytes;
+use doorframe_codec::units::MediaTime;
+use epoch::{EpochState, TrackState};
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+use zeroize::Zeroizing;
+
+/// How far a live camera's wall clock claim may be from the viewer's clock.
+pub const FRESH: Duration = Duration::from_secs(10);
+/// Epochs kept open: the current one, and those whose last objects may still be under way.
+const OPEN_EPOCHS: usize = 3;
+/// Objects kept while their opening is under way.
+const EARLY_OBJECTS: usize = 128;
+/// Their bytes at most.
+const EARLY_BYTES: usize = 16 << 20;
+
+/// Something a person should be told at once: an honest camera and an honest hub never cause it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Alarm {
+    /// Objects were exchanged or added after the camera signed them.
+    #[error("epoch {0}: what arrived is not what the camera signed")]
+    Changed(Epoch),
+    /// An epoch does not follow the one before.
+    #[error("epoch {0} does not follow the epoch before: something was cut out")]
+    Cut(Epoch),
+    /// The claimed time is too far from ours, so this is old footage or one of the clocks is wrong.
+    #[error("the camera's clock and this one differ by {} s: old footage, or a clock that is wrong", .0.as_secs())]
+    Stale(Duration),
+}
+
+/// What comes out of a [`Viewer`].
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Event {
+    /// An access unit whose origin and epoch are known.
+    Unit {
+        /// Its track.
+        track: TrackName,
+        /// Its epoch.
+        epoch: Epoch,
+        /// Its position in the epoch.
+        position: u64,
+        /// The unit.
+        unit: MediaUnit,
+    },
+    /// An epoch is over: `lost` of its `objects` never came. Signed by the camera.
+    Closed {
+        /// Which epoch.
+        epoch: Epoch,
+        /// Objects sealed in it, over all tracks.
+        objects: u64,
+        /// Of these, objects that did not come.
+        lost: u64,
+    },
+    /// A person should be told.
+    Alarm(Alarm),
+}
+
+/// Opens one camera's live footage for one device.
+#[derive(Debug)]
+pub struct Viewer {
+    device: DeviceKey,
+    camera: VerifyingKey,
+    challenge: Challenge,
+    session: Option<Watched>,
+    events: VecDeque<Event>,
+    drops: Drops,
+    plaintext: Zeroizing<Vec<u8>>,
+}
+
+/// The session being watched.
+#[derive(Debug)]
+struct Watched {
+    opened: SessionOpened,
+    epochs: BTreeMap<Epoch, EpochState>,
+    newest: Option<Epoch>,
+    /// Hash of the newest closing and its epoch: what the next opening must name.
+    closed: Option<(Epoch, [u8; 32])>,
+    early: VecDeque<(TrackName, Epoch, Bytes)>,
+    early_bytes: usize,
+    /// A wall clock claim and the media time it was for.
+    anchor: Option<(u64, MediaTime)>,
+    proved_fresh: bool,
+}
+
+impl Viewer {
+    /// A viewer with `device`'s key that trusts `camera` alone. `challenge` is 16 bytes drawn at random by the caller.
+    pub fn new(device: DeviceKey, camera: VerifyingKey, challenge: Challenge) -> Self {
+        Self {
+            device,
+            camera,
+            challenge,
+            session: None,
+            events: VecDeque::new(),
+            drops: Drops::default(),
+            plaintext: Zeroizing::new(Vec::new()),
+        }
+    }
+
+    /// Takes a session manifest. The session watched before is let go, its keys with it.
+    ///
+    /// # Errors
+    /// Why this device does not watch that session; the one before is kept then.
+    pub fn handle_session(&mut self, record: &[u8]) -> Result<&SessionFacts, SessionRefused> {
+        let manifest = SessionManifest::parse(record).inspect_err(|_| self.drops.malformed += 1)?;
+        let opened = manifest.open(&self.device, &self.camera).inspect_err(|refused| match refused {
+            SessionRefused::Malformed(_) => self.drops.malformed += 1,
+            SessionRefused::NotForUs | SessionRefused::Unopened => self.drops.unopened += 1,
+            _ => self.drops.forged += 1,
+        })?;
+        let watched = self.session.insert(Watched {
+            opened,
+            epochs: BTreeMap::new(),
+            newest: None,
+            closed: None,
+            early: VecDeque::new(),
+            early_bytes: 0,
+            anchor: None,
+            proved_fresh: false,
+        });
+        Ok(&watched.opened.facts)
+    }
+
+    /// Takes the opening of an epoch; `wall_us` is the viewer's own clock, µs since 1970.
+    pub fn handle_opening(&mut self, record: &[u8], wall_us: u64) {
+        let Some(session) = self.session.as_mut() else {
+            self.drops.early += 1;
+            return;
+        };
+        let facts = &session.opened.facts;
+        let opening = match Opening::verify(record, &facts.signer) {
+            Ok(Some(opening)) if opening.session == facts.id => opening,
+            Ok(_) => return self.drops.forged += 1,
+            Err(_) => return self.drops.malformed += 1,
+        };
+        if session.newest.is_some_and(|newest| opening.epoch <= newest) {
+            return self.drops.replayed += 1;
+        }
+        let off = Duration::from_micros(opening.wall_us.abs_diff(wall_us));
+        if off > FRESH {
+            self.drops.stale += 1;
+            self.events.push_back(Event::Alarm(Alarm::Stale(off)));
+            return;
+        }
+        let Some(leaf) = session.opened.root.leaf(opening.epoch) else {
+            return self.drops.malformed += 1;
+        };
+        let mut tracks = Vec::with_capacity(opening.tracks.len());
+        for track in &opening.tracks {
+            let keys = EpochKeys::derive(&leaf, facts.id, track.name);
+            if keys.commitment != track.commitment {
+                return self.drops.uncommitted += 1;
+            }
+            tracks.push(TrackState::new(facts.suite, facts.id, &keys));
+        }
+        if let Some((epoch, hash)) = session.closed
+            && epoch.0.checked_add(1) == Some(opening.epoch.0)
+            && hash != opening.previous
+        {
+            self.events.push_back(Event::Alarm(Alarm::Cut(opening.epoch)));
+        }
+        session.proved_fresh |= opening.challenges.contains(&self.challenge);
+        session.anchor = Some((opening.wall_us, opening.at));
+        session.newest = Some(opening.epoch);
+        session.epochs.insert(opening.epoch, EpochState::new(Opening::hash(record), tracks));
+        while session.epochs.len() > OPEN_EPOCHS
+            && let Some((epoch, state)) = session.epochs.pop_first()
+        {
+            self.events.extend(state.finish(epoch));
+        }
+        let early = std::mem::take(&mut session.early);
+        session.early_bytes = 0;
+        for (track, epoch, object) in early {
+            self.handle_object(track, epoch, object);
+        }
+    }
+
+    /// Takes an object of `track` from the group of `epoch`.
+    pub fn handle_object(&mut self, track: TrackName, epoch: Epoch, object: Bytes) {
+        let Some(session) = self.session.as_mut() else {
+            self.drops.early += 1;
+            return;
+        };
+        if object.len() > MAX_OBJECT {
+            return self.drops.malformed += 1;
+        }
+        let Some(state) = session.epochs.get_mut(&epoch) else {
+            if session.newest.is_some_and(|newest| epoch <= newest) {
+                return self.drops.replayed += 1;
+            }
+            // Groups travel on streams of their own: a picture may overtake the manifest that lets us open it.
+            if session.early.len() >= EARLY_OBJECTS || session.early_bytes + object.len() > EARLY_BYTES {
+                return self.drops.early += 1;
+            }
+            session.early_bytes += object.len();
+            return session.early.push_back((track, epoch, object));
+        };
+        let Some(state) = state.track(track) else {
+            return self.drops.forged += 1;
+        };
+        let position = match state.open(&object, &mut self.plaintext) {
+            Ok(position) => position,
+            Err(OpenError::Malformed) => return self.drops.malformed += 1,
+            Err(OpenError::Epoch { .. }) => return self.drops.wrong_epoch += 1,
+            Err(OpenError::Unopened) => return self.drops.unopened += 1,
+        };
+        if !state.first_time(position) {
+            return self.drops.replayed += 1;
+        }
+        state.chain(position, &object);
+        match unit::parse(&self.plaintext) {
+            Ok(unit) => self.events.push_back(Event::Unit { track, epoch, position, unit }),
+            Err(_) => self.drops.malformed += 1,
+        }
+        self.settle(epoch);
+    }
+
+    /// Takes the closing of an epoch.
+    pub fn handle_closing(&mut self, record: &[u8]) {
+        let Some(session) = self.session.as_mut() else {
+            self.drops.early += 1;
+            return;
+        };
+        let facts = &session.opened.facts;
+        let closing = match Closing::verify(record, &facts.signer) {
+            Ok(Some(closing)) if closing.session == facts.id => closing,
+            Ok(_) => return self.drops.forged += 1,
+            Err(_) => return self.drops.malformed += 1,
+        };
+        let epoch = closing.epoch;
+        let Some(state) = session.epochs.get_mut(&epoch) else {
+            return self.drops.replayed += 1;
+        };
+        if closing.opening != state.opening() {
+            self.events.push_back(Event::Alarm(Alarm::Changed(epoch)));
+            return;
+        }
+        session.closed = Some((epoch, Closing::hash(record)));
+        state.close(closing);
+        self.settle(epoch);
+    }
+
+    /// Ends an epoch once all that was signed is here.
+    fn settle(&mut self, epoch: Epoch) {
+        let Some(session) = self.session.as_mut() else { return };
+        if let Some(state) = session.epochs.get_mut(&epoch)
+            && state.is_complete()
+        {
+            self.events.extend(state.settle(epoch));
+        }
+    }
+
+    /// The next thing to know or to show, if there is one.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// What was dropped so far.
+    pub fn drops(&self) -> Drops {
+        self.drops
+    }
+
+    /// The session being watched.
+    pub fn session(&self) -> Option<&SessionFacts> {
+        self.session.as_ref().map(|session| &session.opened.facts)
+    }
+
+    /// Newest epoch that was opened.
+    pub fn epoch(&self) -> Option<Epoch> {
+        self.session.as_ref()?.newest
+    }
+
+    /// Whether the camera has signed this viewer's challenge in this session: what is shown was made after it was drawn.
+    pub fn is_proved_fresh(&self) -> bool {
+        self.session.as_ref().is_some_and(|session| session.proved_fresh)
+    }
+
+    /// The camera's wall clock (µs since 1970) at a media time, by its newest verified claim.
+    pub fn wall_us(&self, at: MediaTime) -> Option<u64> {
+        let (wall_us, anchor) = self.session.as_ref()?.anchor?;
+        let micros = |d: Duration| u64::try_from(d.as_micros()).ok();
+        if at >= anchor {
+            wall_us.checked_add(micros(at.as_duration().saturating_sub(anchor.as_duration()))?)
+        } else {
+            wall_us.checked_sub(micros(anchor.as_duration().saturating_sub(at.as_duration()))?)
+        }
+    }
+
+    /// What this viewer wants signed: see `docs/wire.md` §5.
+    pub fn challenge(&self) -> Challenge {
+        self.challenge
+    }
+}

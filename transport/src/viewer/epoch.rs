@@ -1,0 +1,124 @@
+//! One epoch as a viewer keeps it: what came, and whether it is what the camera signed.
+
+use super::{Alarm, Event};
+use crate::identity::Hash;
+use crate::keys::{Epoch, EpochKeys, SessionId};
+use crate::manifest::{Chain, Closing};
+use crate::seal::{OpenError, Opener, Suite};
+use crate::track::TrackName;
+
+/// Highest position in an epoch that is told from a replay: 30,000 objects a second.
+const POSITIONS: u64 = 1 << 16;
+
+#[derive(Debug)]
+pub(super) struct TrackState {
+    name: TrackName,
+    opener: Opener,
+    /// One bit a position.
+    seen: Vec<u64>,
+    received: u64,
+    /// `None` once an object was missing: then the rest cannot be checked.
+    chain: Option<Chain>,
+}
+
+impl TrackState {
+    pub(super) fn new(suite: Suite, session: SessionId, keys: &EpochKeys) -> Self {
+        Self {
+            name: keys.track,
+            opener: Opener::new(suite, keys),
+            seen: Vec::new(),
+            received: 0,
+            chain: Some(Chain::new(session, keys.epoch, keys.track)),
+        }
+    }
+
+    pub(super) fn open(&self, object: &[u8], plaintext: &mut Vec<u8>) -> Result<u64, OpenError> {
+        self.opener.open(object, plaintext)
+    }
+
+    /// Whether `position` is seen for the first time. Only for what opened: a forged position marks nothing.
+    pub(super) fn first_time(&mut self, position: u64) -> bool {
+        if position >= POSITIONS {
+            return false;
+        }
+        let (word, bit) = ((position / 64) as usize, 1 << (position % 64));
+        if self.seen.len() <= word {
+            self.seen.resize(word + 1, 0);
+        }
+        let Some(word) = self.seen.get_mut(word) else { return false };
+        let first = *word & bit == 0;
+        *word |= bit;
+        self.received += u64::from(first);
+        first
+    }
+
+    pub(super) fn chain(&mut self, position: u64, object: &[u8]) {
+        match &mut self.chain {
+            Some(chain) if u64::from(chain.objects()) == position => chain.add(object),
+            _ => self.chain = None,
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct EpochState {
+    opening: Hash,
+    tracks: Vec<TrackState>,
+    closing: Option<Closing>,
+    settled: bool,
+}
+
+impl EpochState {
+    pub(super) fn new(opening: Hash, tracks: Vec<TrackState>) -> Self {
+        Self { opening, tracks, closing: None, settled: false }
+    }
+
+    pub(super) fn opening(&self) -> Hash {
+        self.opening
+    }
+
+    pub(super) fn track(&mut self, name: TrackName) -> Option<&mut TrackState> {
+        self.tracks.iter_mut().find(|track| track.name == name)
+    }
+
+    pub(super) fn close(&mut self, closing: Closing) {
+        self.closing.get_or_insert(closing);
+    }
+
+    /// Whether everything that was signed has come.
+    pub(super) fn is_complete(&self) -> bool {
+        let Some(closing) = &self.closing else { return false };
+        closing.tracks.iter().all(|signed| {
+            let received = self.tracks.iter().find(|t| t.name == signed.name).map_or(0, |t| t.received);
+            received >= u64::from(signed.chain.objects())
+        })
+    }
+
+    /// Compares what came with what was signed, once.
+    pub(super) fn settle(&mut self, epoch: Epoch) -> Option<Event> {
+        let closing = self.closing.as_ref()?;
+        let (mut objects, mut lost, mut changed) = (0, 0, false);
+        for track in &self.tracks {
+            let Some(signed) = closing.tracks.iter().find(|t| t.name == track.name) else {
+                changed |= track.received > 0;
+                continue;
+            };
+            let wanted = u64::from(signed.chain.objects());
+            objects += wanted;
+            lost += wanted.saturating_sub(track.received);
+            changed |= track.received > wanted;
+            changed |= track.received == wanted && track.chain.is_some_and(|chain| chain != signed.chain);
+        }
+        if changed {
+            // Said each time it is found, also when more comes later.
+            self.settled = true;
+            return Some(Event::Alarm(Alarm::Changed(epoch)));
+        }
+        (!std::mem::replace(&mut self.settled, true)).then_some(Event::Closed { epoch, objects, lost })
+    }
+
+    /// Lets the epoch go.
+    pub(super) fn finish(mut self, epoch: Epoch) -> Option<Event> {
+        if self.settled { None } else { self.settle(epoch) }
+    }
+}
