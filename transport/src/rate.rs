@@ -1,1 +1,288 @@
-//! Target bitrate.
+//! Target bitrate: the encoder follows the link (pure; fed with samples of a connection).
+//!
+//! A connection's own estimate, congestion window over round trip, is only an upper cap: it is far too high while the
+//! application sends less than the link could carry, and right within seconds once the link is full (`docs/time.md`). Our own
+//! evidence is the round trip above its floor, which is the queue we have built: down at once when it grows, up slowly
+//! while it stays flat and nothing is lost. This is the delay-based half of what WebRTC's congestion control does
+//! (Carlucci et al., MMSys 2016), with the gradient taken over our own sending rate.
+
+use doorframe_codec::units::{Bitrate, Uptime};
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// What a connection tells about itself at one moment. Counters only ever go up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LinkSample {
+    /// When it was taken.
+    pub at: Uptime,
+    /// Smoothed round trip.
+    pub rtt: Duration,
+    /// Congestion window, in bytes.
+    pub cwnd: u64,
+    /// Bytes put on the wire so far.
+    pub sent_bytes: u64,
+    /// Packets put on the wire so far.
+    pub sent_packets: u64,
+    /// Packets declared lost so far.
+    pub lost_packets: u64,
+}
+
+/// Bounds and start of the target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateConfig {
+    /// Never below: a picture that nobody can make out helps nobody.
+    pub least: Bitrate,
+    /// Never above: what the owner set.
+    pub most: Bitrate,
+    /// Where to start.
+    pub start: Bitrate,
+}
+
+impl RateConfig {
+    /// From a tenth of `most` (at least 100 kbit/s) up to `most`, starting there: the first second of a good link is good.
+    pub fn up_to(most: Bitrate) -> Self {
+        let least = Bitrate::from_bps((most.bps() / 10).max(100_000).min(most.bps()));
+        Self { least, most, start: most }
+    }
+}
+
+/// What to do with the next frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// Encode it.
+    Send,
+    /// Leave it out: what is queued already is older than a picture should get.
+    Skip,
+}
+
+/// Queue, as delay, at which we go down.
+const OVERUSE: Duration = Duration::from_millis(40);
+/// Queue under which we may go up.
+const CLEAR: Duration = Duration::from_millis(20);
+/// Queue at which frames are left out.
+const TOO_LATE: Duration = Duration::from_millis(160);
+/// Share of the measured link to use, so that a queue drains.
+const HEADROOM: f64 = 0.80;
+/// Growth a second while the link is clear.
+const GROWTH: f64 = 0.45;
+/// Time after going down before going up again.
+const HOLD: Duration = Duration::from_millis(1200);
+/// Time for one step down to show before the next.
+const SETTLE: Duration = Duration::from_millis(180);
+/// Over how long the floor of the round trip is kept.
+const FLOOR_WINDOW: Duration = Duration::from_secs(30);
+/// Over how long sending rate, gradient and loss are taken.
+const WINDOW: Duration = Duration::from_millis(250);
+
+/// Follows one connection.
+#[derive(Debug)]
+pub struct RateControl {
+    config: RateConfig,
+    target: f64,
+    /// Samples of the last [`WINDOW`], oldest first.
+    window: VecDeque<LinkSample>,
+    /// Rising minima of the round trip, oldest first: its front is the floor.
+    floor: VecDeque<(Uptime, Duration)>,
+    decreased: Option<Uptime>,
+    grown: Option<Uptime>,
+    queue: Duration,
+}
+
+impl RateControl {
+    /// Starts at [`RateConfig::start`].
+    pub fn new(config: RateConfig) -> Self {
+        Self {
+            target: f64::from(config.start.bps()),
+            config,
+            window: VecDeque::new(),
+            floor: VecDeque::new(),
+            decreased: None,
+            grown: None,
+            queue: Duration::ZERO,
+        }
+    }
+
+    /// A new connection under the same camera: what was learnt about the old path is forgotten, the target stays.
+    pub fn reset(&mut self) {
+        *self = Self { target: self.target, ..Self::new(self.config) };
+    }
+
+    /// Takes a sample; about every 30 ms, and at least every 250 ms.
+    pub fn handle_sample(&mut self, sample: LinkSample) {
+        let restarted = self.window.back().is_some_and(|last| {
+            sample.sent_bytes < last.sent_bytes || sample.lost_packets < last.lost_packets || sample.at < last.at
+        });
+        if restarted {
+            self.reset();
+        }
+        self.window.push_back(sample);
+        while self.window.len() > 2 && self.window.front().is_some_and(|s| sample.at.since(s.at) > WINDOW) {
+            self.window.pop_front();
+        }
+        self.update_floor(sample);
+        let floor = self.floor.front().map_or(sample.rtt, |(_, rtt)| *rtt);
+        self.queue = sample.rtt.saturating_sub(floor);
+        let Some(oldest) = self.window.front().copied().filter(|s| s.at < sample.at) else { return };
+
+        let seconds = sample.at.since(oldest.at).as_secs_f64();
+        let sent = (sample.sent_bytes - oldest.sent_bytes) as f64 * 8.0 / seconds;
+        let packets = sample.sent_packets.saturating_sub(oldest.sent_packets);
+        let lost = sample.lost_packets - oldest.lost_packets;
+        let lossy = lost >= 3 && lost * 20 > packets;
+        // A queue that grows by dq while we send for dt drains 1 / (1 + dq/dt) of what we send.
+        let growth = (sample.rtt.as_secs_f64() - oldest.rtt.as_secs_f64()) / seconds;
+        let drained = sent / (1.0 + growth.max(0.0));
+        let overused = self.queue > OVERUSE && growth > -0.02;
+
+        if overused || lossy {
+            if self.decreased.is_none_or(|at| sample.at.since(at) >= SETTLE) {
+                let share = if overused { HEADROOM } else { 0.85 };
+                // The gradient lags behind a cut by a round trip; a fixed step keeps it from being believed too long.
+                self.target = (self.target * 0.75).min(drained * share);
+                self.decreased = Some(sample.at);
+            }
+            self.grown = None;
+        } else if self.queue < CLEAR && self.decreased.is_none_or(|at| sample.at.since(at) >= HOLD) {
+            let since = self.grown.replace(sample.at).map_or(0.0, |at| sample.at.since(at).as_secs_f64());
+            self.target *= (1.0 + GROWTH).powf(since.min(0.5));
+        } else {
+            self.grown = None;
+        }
+        let cap = if sample.rtt.is_zero() { f64::MAX } else { sample.cwnd as f64 * 8.0 / sample.rtt.as_secs_f64() };
+        self.target = self.target.min(cap * 0.9);
+        self.target = self.target.clamp(f64::from(self.config.least.bps()), f64::from(self.config.most.bps()));
+    }
+
+    fn update_floor(&mut self, sample: LinkSample) {
+        while self.floor.back().is_some_and(|(_, rtt)| *rtt >= sample.rtt) {
+            self.floor.pop_back();
+        }
+        self.floor.push_back((sample.at, sample.rtt));
+        while self.floor.len() > 1 && self.floor.front().is_some_and(|(at, _)| sample.at.since(*at) > FLOOR_WINDOW) {
+            self.floor.pop_front();
+        }
+    }
+
+    /// What the encoder should aim for now.
+    pub fn target(&self) -> Bitrate {
+        Bitrate::from_bps(self.target as u32)
+    }
+
+    /// Queue on the path, as delay: round trip above its floor.
+    pub fn queue(&self) -> Duration {
+        self.queue
+    }
+
+    /// Whether the next frame is worth encoding; `backlog` is how long the bytes not yet on the wire will take.
+    pub fn pace(&self, backlog: Duration) -> Pace {
+        if self.queue + backlog > TOO_LATE { Pace::Skip } else { Pace::Send }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A link with a drop-tail queue as a fluid: virtual time, one step a frame.
+    struct Link {
+        now: Uptime,
+        queue_bits: f64,
+        sent: u64,
+        lost: u64,
+        rtt: f64,
+    }
+
+    const STEP: Duration = Duration::from_micros(33_333);
+    const BASE: f64 = 0.040;
+    const QUEUE: f64 = 120_000.0 * 8.0;
+
+    impl Link {
+        fn new() -> Self {
+            Self { now: Uptime::default(), queue_bits: 0.0, sent: 0, lost: 0, rtt: BASE }
+        }
+
+        fn step(&mut self, control: &mut RateControl, capacity: f64) {
+            self.now = self.now + STEP;
+            let bits = f64::from(control.target().bps()) * STEP.as_secs_f64();
+            if control.pace(Duration::ZERO) == Pace::Send {
+                self.sent += (bits / 8.0) as u64;
+                self.queue_bits += bits;
+            }
+            self.queue_bits = (self.queue_bits - capacity * STEP.as_secs_f64()).max(0.0);
+            if self.queue_bits > QUEUE {
+                self.lost += ((self.queue_bits - QUEUE) / 9600.0) as u64 + 1;
+                self.queue_bits = QUEUE;
+            }
+            // Smoothed as QUIC does (RFC 9002 §5.3), some four samples a frame.
+            let rtt = BASE + self.queue_bits / capacity;
+            (0..4).for_each(|_| self.rtt += (rtt - self.rtt) / 8.0);
+            control.handle_sample(LinkSample {
+                at: self.now,
+                rtt: Duration::from_secs_f64(self.rtt),
+                cwnd: 1 << 20,
+                sent_bytes: self.sent,
+                sent_packets: self.sent / 1200,
+                lost_packets: self.lost,
+            });
+        }
+
+        fn run(&mut self, control: &mut RateControl, capacity: f64, seconds: f64) -> f64 {
+            let mut worst: f64 = 0.0;
+            for _ in 0..(seconds / STEP.as_secs_f64()) as u32 {
+                self.step(control, capacity);
+                worst = worst.max(self.queue_bits / capacity);
+            }
+            worst
+        }
+    }
+
+    #[test]
+    fn a_good_link_keeps_full_rate() {
+        let mut control = RateControl::new(RateConfig::up_to(Bitrate::from_kbps(2500)));
+        let mut link = Link::new();
+        link.run(&mut control, 10e6, 20.0);
+        assert_eq!(control.target(), Bitrate::from_kbps(2500));
+    }
+
+    #[test]
+    fn a_cut_link_is_followed_down_and_up() {
+        let mut control = RateControl::new(RateConfig::up_to(Bitrate::from_kbps(2500)));
+        let mut link = Link::new();
+        link.run(&mut control, 10e6, 5.0);
+        let worst = link.run(&mut control, 1.5e6, 15.0);
+        assert!(worst < 0.3, "queue of {worst} s");
+        let kept = control.target().bps();
+        assert!((500_000..1_500_000).contains(&kept), "{kept} bit/s of 1.5 Mbit/s");
+        link.run(&mut control, 10e6, 5.0);
+        assert_eq!(control.target(), Bitrate::from_kbps(2500));
+    }
+
+    #[test]
+    fn a_link_below_the_least_is_not_starved_for_ever() {
+        let mut control = RateControl::new(RateConfig::up_to(Bitrate::from_kbps(2000)));
+        let mut link = Link::new();
+        link.run(&mut control, 5e6, 2.0);
+        link.run(&mut control, 0.1e6, 20.0);
+        assert_eq!(control.target(), Bitrate::from_kbps(200));
+        link.run(&mut control, 5e6, 12.0);
+        assert_eq!(control.target(), Bitrate::from_kbps(2000));
+    }
+
+    #[test]
+    fn a_connection_that_starts_over_is_not_a_loss() {
+        let mut control = RateControl::new(RateConfig::up_to(Bitrate::from_kbps(2000)));
+        let sample = |at, sent, lost| LinkSample {
+            at: Uptime::from_micros(at),
+            rtt: Duration::from_millis(10),
+            cwnd: 1 << 20,
+            sent_bytes: sent,
+            sent_packets: sent / 1000,
+            lost_packets: lost,
+        };
+        control.handle_sample(sample(1_000_000, 1_000_000, 50));
+        control.handle_sample(sample(1_030_000, 1_010_000, 50));
+        control.handle_sample(sample(1_060_000, 0, 0));
+        control.handle_sample(sample(1_090_000, 1_000, 0));
+        assert_eq!(control.target(), Bitrate::from_kbps(2000));
+    }
+}
