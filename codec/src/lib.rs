@@ -11,6 +11,8 @@
 
 pub mod access_unit;
 pub mod clip;
+#[cfg(feature = "convert")]
+pub mod convert;
 pub mod decoder;
 pub mod encoder;
 pub mod frame;
