@@ -17,6 +17,7 @@ pub mod decoder;
 pub mod encoder;
 pub mod frame;
 pub mod h264;
+pub mod mask;
 pub mod picture;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
