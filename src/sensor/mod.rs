@@ -1,0 +1,97 @@
+//! Where frames come from.
+//!
+//! Every sensor behaves like a camera: it has its own rate, it never waits for a slow consumer, and it never hands
+//! out old frames in a burst.
+
+mod clock;
+mod counter;
+mod error;
+mod pace;
+mod pattern;
+
+pub use clock::Clock;
+pub use counter::{draw_counter, read_counter};
+pub use error::SensorError;
+pub use pattern::Pattern;
+
+use doorframe_codec::frame::{Format, FrameError, Plane};
+use doorframe_codec::units::{FrameRate, Size, Uptime};
+use doorframe_codec::{Frame, Picture};
+
+/// A source of frames that lends them one at a time, so that nothing needs to be copied.
+pub trait Sensor: Send {
+    /// Waits for the next frame and lends it. Its buffer goes back to the sensor at the next call.
+    ///
+    /// A consumer that is late gets the newest frame; those in between are counted in [`Sensor::losses`].
+    /// Capture times grow from frame to frame.
+    ///
+    /// # Errors
+    /// What went wrong, in a sentence for a person. [`SensorError::is_final`] says whether to open it again.
+    fn next(&mut self) -> Result<Frame<'_>, SensorError>;
+
+    /// Size of the frames it lends; both sides even.
+    fn size(&self) -> Size;
+
+    /// Rate it was opened with. The true rate of a camera may be lower, in the dark for instance.
+    fn rate(&self) -> FrameRate;
+
+    /// What it is, for a person.
+    fn name(&self) -> &str;
+
+    /// Frames that were lost so far, by reason.
+    fn losses(&self) -> Losses;
+}
+
+/// Frames lost on the way from a sensor, by reason. Counts only ever go up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Losses {
+    /// Passed over because the consumer came late.
+    pub skipped: u64,
+    /// Marked bad by the driver, cut short, or not decodable.
+    pub damaged: u64,
+    /// Missing in the driver's own count: lost on the cable or in the camera.
+    pub missing: u64,
+    /// Handed out with a corrected capture time, because the driver's did not grow or could not be.
+    pub mistimed: u64,
+    /// Times the stream stood still and was started again.
+    pub restarts: u64,
+}
+
+/// The size and rate to ask a source for. A source that has them not comes as near as it can.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Size of the frames.
+    pub size: Size,
+    /// Frames a second.
+    pub rate: FrameRate,
+}
+
+impl Wanted {
+    /// 1280x720 at 30 frames a second.
+    pub const HD: Self = {
+        let (Some(size), Some(rate)) = (Size::new(1280, 720), FrameRate::whole(30)) else { unreachable!() };
+        Self { size, rate }
+    };
+}
+
+impl Default for Wanted {
+    fn default() -> Self {
+        Self::HD
+    }
+}
+
+/// The largest size within `size` whose sides are even, as 4:2:0 encoders need; `None` if a side is 1.
+const fn even(size: Size) -> Option<Size> {
+    Size::new(size.width() & !1, size.height() & !1)
+}
+
+/// `picture` as a frame, without its last column or row where a side is odd.
+fn lend(picture: &Picture, captured: Uptime) -> Result<Frame<'_>, FrameError> {
+    let size = picture.size();
+    let [y, u, v] = picture.planes();
+    let (stride, chroma_stride) = (size.width() as usize, size.chroma_width() as usize);
+    let planes =
+        [Plane { data: y, stride }, Plane { data: u, stride: chroma_stride }, Plane { data: v, stride: chroma_stride }];
+    Frame::new(Format::I420, even(size).unwrap_or(size), picture.color(), captured, &planes)
+}
