@@ -1,0 +1,50 @@
+//! The root of a session, sealed to this device: HPKE (RFC 9180) base mode with X-Wing (docs/wire.md §4).
+
+import { Aes256Gcm, CipherSuite, HkdfSha256 } from "@hpke/core";
+import { XWing } from "@hpke/hybridkem-x-wing";
+import { ascii, type Bytes, concat, equal, sha256 } from "./bytes.ts";
+import type { Recipient, SessionManifest } from "./manifest.ts";
+
+const suite = new CipherSuite({ kem: new XWing(), kdf: new HkdfSha256(), aead: new Aes256Gcm() });
+
+export function hpkeInfo(session: Bytes): Bytes {
+  return concat(ascii("doorframe/1 session root"), session);
+}
+
+export async function recipientId(session: Bytes, publicKey: Uint8Array): Promise<Bytes> {
+  return (await sha256(ascii("doorframe/1 recipient"), session, publicKey)).slice(0, 8);
+}
+
+/** This viewer's X-Wing key pair. */
+export class DeviceKey {
+  private constructor(
+    readonly publicKey: Bytes,
+    readonly handle: CryptoKey,
+  ) {}
+
+  static async fromSeed(seed: Bytes): Promise<DeviceKey> {
+    const handle = await suite.kem.importKey("raw", seed.slice().buffer, false);
+    const { publicKey } = await new XWing().generateKeyPairDerand(seed);
+    return new DeviceKey(new Uint8Array(await suite.kem.serializePublicKey(publicKey)), handle);
+  }
+
+  /** The entries under this device's id: one, unless two ids collide. */
+  async entries(manifest: SessionManifest): Promise<Recipient[]> {
+    const id = await recipientId(manifest.session, this.publicKey);
+    return manifest.recipients.filter((recipient) => equal(recipient.id, id));
+  }
+
+  /** `undefined` if it was not sealed to this device, for this session and body. */
+  async open(manifest: SessionManifest, entry: Recipient): Promise<Bytes | undefined> {
+    try {
+      const context = await suite.createRecipientContext({
+        recipientKey: this.handle,
+        enc: entry.encapsulated.slice().buffer,
+        info: hpkeInfo(manifest.session).buffer,
+      });
+      return new Uint8Array(await context.open(entry.ciphertext.slice().buffer, manifest.body.slice().buffer));
+    } catch {
+      return undefined;
+    }
+  }
+}

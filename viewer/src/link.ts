@@ -1,0 +1,87 @@
+//! The watch link (docs/wire.md §8): parsing the fragment, with an error a person can act on.
+
+import { type Bytes, fromBase64url, fromHex } from "./bytes.ts";
+
+export interface Link {
+  /** `https://HOST:PORT/SCOPE`, without a query. */
+  hub: URL;
+  /** SHA-256 of the hub's certificate, where it is pinned. */
+  certificate: Bytes | undefined;
+  token: string;
+  /** Alias of the camera. */
+  camera: string;
+  /** The camera's Ed25519 identity key. */
+  identity: Bytes;
+  /** This viewer's X-Wing seed. */
+  device: Bytes;
+}
+
+export class LinkError {
+  constructor(
+    /** The part of the link that is wrong; empty where there is no link at all. */
+    readonly part: string,
+    /** A sentence for the person who opened it. Never quotes a secret. */
+    readonly message: string,
+  ) {}
+}
+
+const KNOWN = ["v", "hub", "cert", "token", "camera", "identity", "device"];
+
+export function parseLink(fragment: string): Link | LinkError {
+  const text = fragment.startsWith("#") ? fragment.slice(1) : fragment;
+  if (text === "") return new LinkError("", "There is no watch link in the address.");
+
+  const values = new Map<string, string>();
+  for (const pair of text.split("&")) {
+    const split = pair.indexOf("=");
+    const name = split < 0 ? pair : pair.slice(0, split);
+    if (!KNOWN.includes(name)) continue;
+    if (values.has(name)) return new LinkError(name, `The link says “${name}” twice.`);
+    try {
+      values.set(name, split < 0 ? "" : decodeURIComponent(pair.slice(split + 1)));
+    } catch {
+      return new LinkError(name, `“${name}” in the link is damaged.`);
+    }
+  }
+
+  const version = values.get("v");
+  if (version === undefined) return new LinkError("v", "This is not a watch link: it does not start with “v=1”.");
+  if (version !== "1") return new LinkError("v", "The link was made by a newer Doorframe. Update the program that serves this page.");
+  for (const name of KNOWN) {
+    if (name !== "cert" && !values.get(name)) return new LinkError(name, `The link is cut short: “${name}” is missing.`);
+  }
+  const value = (name: string) => values.get(name) ?? "";
+
+  const hub = parseHub(value("hub"));
+  if (hub instanceof LinkError) return hub;
+
+  let certificate: Bytes | undefined;
+  if (values.has("cert")) {
+    certificate = fromHex(value("cert"));
+    if (certificate?.length !== 32) return new LinkError("cert", "“cert” in the link is not a SHA-256 hash of 64 hex digits.");
+  }
+  if (!/^[a-z0-9-]{1,64}$/.test(value("camera"))) {
+    return new LinkError("camera", "“camera” in the link is not a camera name: 1 to 64 of a-z, 0-9 and “-”.");
+  }
+  const identity = fromBase64url(value("identity"));
+  if (identity?.length !== 32) return new LinkError("identity", "“identity” in the link is not a key of 32 bytes.");
+  const device = fromBase64url(value("device"));
+  if (device?.length !== 32) return new LinkError("device", "“device” in the link is not a key of 32 bytes.");
+
+  return { hub, certificate, token: value("token"), camera: value("camera"), identity, device };
+}
+
+function parseHub(text: string): URL | LinkError {
+  let hub: URL;
+  try {
+    hub = new URL(text);
+  } catch {
+    return new LinkError("hub", "“hub” in the link is not an address like https://hub.example:4443/home.");
+  }
+  if (hub.protocol !== "https:") return new LinkError("hub", "“hub” in the link must start with https://.");
+  if (hub.username || hub.password || hub.search || hub.hash) {
+    return new LinkError("hub", "“hub” in the link has more in it than a host, a port and a scope.");
+  }
+  if (hub.pathname === "/") return new LinkError("hub", "“hub” in the link names no scope after the host.");
+  return hub;
+}

@@ -1,0 +1,33 @@
+//! Start: finds the watch link, checks what the browser can do, and watches.
+
+import { showBroken, watchCamera } from "./app.ts";
+import { HubCarriage } from "./carriage.ts";
+import { LinkError, parseLink } from "./link.ts";
+import { missingSupport } from "./support.ts";
+
+const KEPT = "doorframe.link";
+
+/**
+ * The link is a door key, and an address bar is a poor place for one: it is shown to whoever looks on, shared by
+ * "share this page", copied into bookmarks and synced history. So it moves into the storage of this one tab: a
+ * reload and a restored tab still work, a closed tab forgets it, and the address is plain. (What opened the page, a
+ * chat or the browser's list of visits, may keep the link all the same: the page cannot help that.)
+ */
+function takeLink(): string {
+  const fragment = location.hash.slice(1);
+  if (fragment === "") return sessionStorage.getItem(KEPT) ?? "";
+  if (!(parseLink(fragment) instanceof LinkError)) sessionStorage.setItem(KEPT, fragment);
+  history.replaceState(null, "", location.pathname + location.search);
+  return fragment;
+}
+
+async function start(): Promise<void> {
+  const link = parseLink(takeLink());
+  window.addEventListener("hashchange", () => location.reload());
+  if (link instanceof LinkError) return showBroken(link.part === "" ? "no-link" : "bad-link", link.message);
+  const missing = await missingSupport();
+  if (missing) return showBroken(missing, "");
+  watchCamera(link, (challenge) => new HubCarriage(link, challenge));
+}
+
+void start();

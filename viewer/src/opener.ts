@@ -1,0 +1,351 @@
+//! From sealed bytes to access units: what a session, an opening, an object and a closing must hold
+//! before a picture may be made of them (docs/wire.md §4-7). No clock, no socket: time and bytes come
+//! in, events come out, and whatever does not hold is counted by the layer that refused it.
+
+import { type Bytes, equal, sha256 } from "./bytes.ts";
+import { DeviceKey } from "./envelope.ts";
+import { Chain, EpochRecord } from "./epoch.ts";
+import { Freshness, type Fresh } from "./freshness.ts";
+import { KeyTree } from "./keys.ts";
+import { importVerifier, type Opening, parseClosing, parseOpening, parseSealedRoot, parseSession, verify } from "./manifest.ts";
+import { type AccessUnit, parseMediaObject } from "./media.ts";
+import { parseHeader, SframeKey, SUITE_AES_256_GCM } from "./sframe.ts";
+
+export const LAYERS = [
+  "session.malformed", "session.suite", "session.id", "session.signature", "session.recipient", "session.hpke", "session.identity", "session.certificate",
+  "opening.malformed", "opening.signature", "opening.session", "opening.epoch", "opening.track", "opening.commitment", "opening.twice", "opening.chain",
+  "object.malformed", "object.kid", "object.replay", "object.tag", "object.plaintext", "object.early", "object.old",
+  "closing.malformed", "closing.signature", "closing.session", "closing.epoch", "closing.opening", "closing.track", "closing.twice", "closing.chain", "closing.excess",
+] as const;
+
+/** Which check refused something. `opening.chain`, `closing.*` ones with a good signature and `*.twice` are alarms. */
+export type Layer = (typeof LAYERS)[number];
+
+export interface SessionFacts {
+  id: Bytes;
+  /** By the camera's wall clock, µs since 1970. */
+  start: number;
+  epochLengthMs: number;
+  deviceListVersion: number;
+}
+
+/** Turns media time into the camera's wall clock. */
+export interface Anchor {
+  wallClock: number;
+  mediaTime: number;
+}
+
+export type OpenerEvent =
+  | { kind: "session"; facts: SessionFacts }
+  | { kind: "refused"; layer: Layer; suite?: number }
+  | { kind: "opening"; epoch: number; fresh: Fresh; anchor: Anchor; deviceListVersion: number }
+  | { kind: "unit"; epoch: number; position: number; unit: AccessUnit; plaintext: Bytes; sealedBytes: number }
+  | { kind: "closing"; epoch: number; verdict: "ok" | "incomplete"; objects: number; missing: number }
+  | { kind: "dropped"; layer: Layer }
+  | { kind: "alarm"; layer: Layer; epoch: number };
+
+export interface OpenerOptions {
+  /** Session id that the broadcast is named after; `undefined` takes any. */
+  session?: Bytes | undefined;
+  /** The identity key pinned at pairing. */
+  identity: Bytes;
+  /** This device's X-Wing seed. */
+  device: Bytes;
+  /** What this viewer asked the camera to sign, if it could. */
+  challenge?: Bytes | undefined;
+  track?: string;
+}
+
+/** Epochs kept; whatever is older is neither opened nor believed again. */
+const EPOCHS = 8;
+/** Most bytes that wait for a session manifest or an opening to arrive. */
+const HELD_BYTES = 8 << 20;
+
+interface Accepted {
+  id: Bytes;
+  tree: KeyTree;
+  verifier: CryptoKey;
+}
+
+type Arrival = { record: "opening" | "closing" | "object"; epoch: number; bytes: Bytes; now: number };
+
+export class Opener {
+  readonly dropped: Partial<Record<Layer, number>> = {};
+  /** Objects opened. */
+  opened = 0;
+  /** Objects that closings counted and that never came. */
+  lost = 0;
+  alarms = 0;
+
+  readonly #options: OpenerOptions;
+  readonly #track: string;
+  readonly #freshness: Freshness;
+  readonly #epochs = new Map<number, EpochRecord>();
+  #device: Promise<DeviceKey> | undefined;
+  #accepted: Accepted | undefined;
+  #early: Arrival[] = [];
+  #heldBytes = 0;
+  #newest = -1;
+  #queue: Promise<unknown> = Promise.resolve();
+  #waiting = 0;
+
+  constructor(options: OpenerOptions) {
+    this.#options = options;
+    this.#track = options.track ?? "video";
+    this.#freshness = new Freshness(options.challenge);
+  }
+
+  /** Records and objects handed in whose events are not out yet. */
+  get waiting(): number {
+    return this.#waiting;
+  }
+
+  /** The session manifest. `now` here and below: this device's wall clock, µs since 1970. */
+  handleSession(bytes: Bytes): Promise<OpenerEvent[]> {
+    return this.#inTurn((out) => this.#session(bytes, out));
+  }
+
+  handleOpening(epoch: number, bytes: Bytes, now: number): Promise<OpenerEvent[]> {
+    return this.#inTurn((out) => this.#arrival({ record: "opening", epoch, bytes, now }, out));
+  }
+
+  handleClosing(epoch: number, bytes: Bytes, now: number): Promise<OpenerEvent[]> {
+    return this.#inTurn((out) => this.#arrival({ record: "closing", epoch, bytes, now }, out));
+  }
+
+  handleObject(epoch: number, bytes: Bytes, now: number): Promise<OpenerEvent[]> {
+    return this.#inTurn((out) => this.#arrival({ record: "object", epoch, bytes, now }, out));
+  }
+
+  /** No more objects of the epoch will come: its closing is judged by those that did. */
+  handleEnd(epoch: number): Promise<OpenerEvent[]> {
+    return this.#inTurn(async (out) => {
+      const record = this.#epochs.get(epoch);
+      if (record) {
+        record.ended = true;
+        await this.#judge(record, out);
+      }
+    });
+  }
+
+  /** One after the other, in the order handed in: WebCrypto is asynchronous, the order of access units is not. */
+  #inTurn(step: (out: OpenerEvent[]) => Promise<void>): Promise<OpenerEvent[]> {
+    const out: OpenerEvent[] = [];
+    this.#waiting++;
+    const done = this.#queue.then(() => step(out)).then(() => { this.#waiting--; return out; });
+    this.#queue = done;
+    return done;
+  }
+
+  #drop(layer: Layer, out: OpenerEvent[]): void {
+    this.dropped[layer] = (this.dropped[layer] ?? 0) + 1;
+    out.push({ kind: "dropped", layer });
+  }
+
+  #alarm(layer: Layer, epoch: number, out: OpenerEvent[]): void {
+    this.alarms++;
+    this.dropped[layer] = (this.dropped[layer] ?? 0) + 1;
+    out.push({ kind: "alarm", layer, epoch });
+  }
+
+  async #session(bytes: Bytes, out: OpenerEvent[]): Promise<void> {
+    if (this.#accepted) return;
+    const refuse = (layer: Layer, suite?: number) => {
+      this.dropped[layer] = (this.dropped[layer] ?? 0) + 1;
+      out.push(suite === undefined ? { kind: "refused", layer } : { kind: "refused", layer, suite });
+    };
+    const manifest = parseSession(bytes);
+    if (!manifest) return refuse("session.malformed");
+    if (manifest.suite !== SUITE_AES_256_GCM) return refuse("session.suite", manifest.suite);
+    if (this.#options.session && !equal(manifest.session, this.#options.session)) return refuse("session.id");
+    const verifier = await importVerifier(manifest.publicKey);
+    if (!verifier || !(await verify(verifier, "session manifest", manifest.signed, manifest.signature))) return refuse("session.signature");
+
+    this.#device ??= DeviceKey.fromSeed(this.#options.device);
+    const device = await this.#device;
+    const entries = await device.entries(manifest);
+    if (entries.length === 0) return refuse("session.recipient");
+    let plaintext: Bytes | undefined;
+    for (const entry of entries) plaintext ??= await device.open(manifest, entry);
+    const sealed = plaintext && parseSealedRoot(plaintext);
+    if (!sealed) return refuse("session.hpke");
+    if (!equal(sealed.identity, this.#options.identity)) return refuse("session.identity");
+    const identity = await importVerifier(sealed.identity);
+    if (!(await verify(identity, "session certificate", manifest.body, sealed.certificate))) return refuse("session.certificate");
+
+    const id = manifest.session.slice();
+    this.#accepted = { id, verifier, tree: new KeyTree(sealed.root, manifest.depth, id) };
+    const { start, epochLengthMs, deviceListVersion } = manifest;
+    out.push({ kind: "session", facts: { id, start, epochLengthMs, deviceListVersion } });
+    const early = this.#early;
+    this.#early = [];
+    this.#heldBytes = 0;
+    for (const arrival of early) await this.#arrival(arrival, out);
+  }
+
+  async #arrival(arrival: Arrival, out: OpenerEvent[]): Promise<void> {
+    const accepted = this.#accepted;
+    if (!accepted) {
+      if (this.#hold(arrival.bytes)) this.#early.push(arrival);
+      else this.#drop("object.early", out);
+    } else if (arrival.record === "opening") await this.#opening(accepted, arrival, out);
+    else if (arrival.record === "closing") await this.#closing(accepted, arrival, out);
+    else await this.#object(accepted, arrival, out);
+  }
+
+  #hold(bytes: Bytes): boolean {
+    if (this.#heldBytes + bytes.length > HELD_BYTES) return false;
+    this.#heldBytes += bytes.length;
+    return true;
+  }
+
+  /** `undefined` if the epoch is none of this session or too far back. */
+  #record(accepted: Accepted, epoch: number): EpochRecord | undefined {
+    if (!accepted.tree.covers(epoch) || epoch <= this.#newest - EPOCHS) return undefined;
+    let record = this.#epochs.get(epoch);
+    if (!record) {
+      record = new EpochRecord(epoch);
+      this.#epochs.set(epoch, record);
+    }
+    return record;
+  }
+
+  async #opening(accepted: Accepted, { epoch, bytes, now }: Arrival, out: OpenerEvent[]): Promise<void> {
+    const opening = parseOpening(bytes);
+    if (!opening) return this.#drop("opening.malformed", out);
+    if (!equal(opening.session, accepted.id)) return this.#drop("opening.session", out);
+    if (opening.epoch !== epoch || !accepted.tree.covers(epoch)) return this.#drop("opening.epoch", out);
+    if (!(await verify(accepted.verifier, "opening", opening.signed, opening.signature))) return this.#drop("opening.signature", out);
+    const record = this.#record(accepted, epoch);
+    if (!record) return this.#drop("opening.epoch", out);
+    const hash = await sha256(bytes);
+    if (record.opening) {
+      if (!equal(record.opening.hash, hash)) this.#alarm("opening.twice", epoch, out);
+      return;
+    }
+    const entry = opening.tracks.find(({ track }) => track === this.#track);
+    if (!entry) return this.#drop("opening.track", out);
+    const keys = await accepted.tree.epochKeys(epoch, this.#track);
+    if (!equal(entry.commitment, keys.commitment)) return this.#drop("opening.commitment", out);
+
+    record.opening = {
+      hash,
+      closingBefore: opening.closingBefore.slice(),
+      key: await SframeKey.derive(keys.base, BigInt(epoch)),
+      chain: await Chain.start(accepted.id, epoch, this.#track),
+    };
+    await this.#advance(epoch, opening, now, out);
+    this.#checkBefore(record, out);
+    const held = record.held;
+    record.held = [];
+    for (const object of held) {
+      this.#heldBytes -= object.bytes.length;
+      await this.#object(accepted, object, out);
+    }
+    const closing = record.heldClosing;
+    record.heldClosing = undefined;
+    if (closing) await this.#closing(accepted, closing, out);
+  }
+
+  async #advance(epoch: number, opening: Opening, now: number, out: OpenerEvent[]): Promise<void> {
+    const { wallClock, mediaTime, deviceListVersion } = opening;
+    const fresh = this.#freshness.judge(opening, now);
+    out.push({ kind: "opening", epoch, fresh, anchor: { wallClock, mediaTime }, deviceListVersion });
+    if (epoch <= this.#newest) return;
+    this.#newest = epoch;
+    for (const old of this.#epochs.values()) {
+      // Two epochs on, whatever is missing was lost: its group may never have come at all.
+      old.ended ||= old.epoch <= epoch - 2;
+      await this.#judge(old, out);
+      if (old.epoch <= epoch - EPOCHS) {
+        for (const object of old.held) this.#heldBytes -= object.bytes.length;
+        this.#epochs.delete(old.epoch);
+      }
+    }
+  }
+
+  /** The opening names the closing before it: known for certain only between neighbours. */
+  #checkBefore(record: EpochRecord, out: OpenerEvent[]): void {
+    const before = this.#epochs.get(record.epoch - 1)?.closingHash;
+    if (before && record.opening && !equal(record.opening.closingBefore, before)) this.#alarm("opening.chain", record.epoch, out);
+  }
+
+  async #object(accepted: Accepted, arrival: Arrival, out: OpenerEvent[]): Promise<void> {
+    const { epoch, bytes } = arrival;
+    const record = this.#record(accepted, epoch);
+    if (!record) return this.#drop("object.old", out);
+    if (!record.opening) {
+      if (this.#hold(bytes)) record.held.push(arrival);
+      else this.#drop("object.early", out);
+      return;
+    }
+    const header = parseHeader(bytes);
+    if (!header) return this.#drop("object.malformed", out);
+    if (header.kid !== BigInt(epoch)) return this.#drop("object.kid", out);
+    if (header.ctr > 0xffff_ffffn) return this.#drop("object.malformed", out);
+    const position = Number(header.ctr);
+    const { chain, key } = record.opening;
+    if (chain.has(position)) return this.#drop("object.replay", out);
+    const plaintext = await key.open(header, bytes);
+    if (!plaintext) return this.#drop("object.tag", out);
+    await chain.add(position, bytes);
+    this.opened++;
+    const unit = parseMediaObject(plaintext);
+    if (unit) out.push({ kind: "unit", epoch, position, unit, plaintext, sealedBytes: bytes.length });
+    else this.#drop("object.plaintext", out);
+    await this.#judge(record, out);
+  }
+
+  async #closing(accepted: Accepted, arrival: Arrival, out: OpenerEvent[]): Promise<void> {
+    const { epoch, bytes } = arrival;
+    const closing = parseClosing(bytes);
+    if (!closing) return this.#drop("closing.malformed", out);
+    if (!equal(closing.session, accepted.id)) return this.#drop("closing.session", out);
+    if (closing.epoch !== epoch) return this.#drop("closing.epoch", out);
+    if (!(await verify(accepted.verifier, "closing", closing.signed, closing.signature))) return this.#drop("closing.signature", out);
+    const record = this.#record(accepted, epoch);
+    if (!record) return this.#drop("closing.epoch", out);
+    if (!record.opening) {
+      record.heldClosing = arrival;
+      return;
+    }
+    const hash = await sha256(bytes);
+    if (record.closingHash) {
+      if (!equal(record.closingHash, hash)) this.#alarm("closing.twice", epoch, out);
+      return;
+    }
+    record.closingHash = hash;
+    if (!equal(closing.openingHash, record.opening.hash)) return this.#alarm("closing.opening", epoch, out);
+    record.tally = closing.tracks.find(({ track }) => track === this.#track);
+    if (!record.tally) this.#alarm("closing.track", epoch, out);
+    const next = this.#epochs.get(epoch + 1);
+    if (next) this.#checkBefore(next, out);
+    await this.#judge(record, out);
+  }
+
+  /** Compares what came with what the closing says was sealed, as soon as that can be said. */
+  async #judge(record: EpochRecord, out: OpenerEvent[]): Promise<void> {
+    const { opening, tally, epoch } = record;
+    if (!opening || !tally) return;
+    const { chain } = opening;
+    if (chain.end > tally.objects) {
+      if (!record.excess) this.#alarm("closing.excess", epoch, out);
+      record.excess = true;
+      return;
+    }
+    const missing = tally.objects - chain.count;
+    if (missing === 0) {
+      if (record.judged === "complete") return;
+      record.judged = "complete";
+      this.lost -= record.missing;
+      record.missing = 0;
+      if (!equal(await chain.value(), tally.chain)) return this.#alarm("closing.chain", epoch, out);
+      out.push({ kind: "closing", epoch, verdict: "ok", objects: tally.objects, missing: 0 });
+    } else if (record.ended && !record.judged) {
+      record.judged = "incomplete";
+      record.missing = missing;
+      this.lost += missing;
+      out.push({ kind: "closing", epoch, verdict: "incomplete", objects: tally.objects, missing });
+    }
+  }
+}

@@ -1,0 +1,129 @@
+//! The page: puts words, numbers and buttons where they belong. Decides nothing.
+
+import type { Status } from "./status.ts";
+
+export interface Details {
+  fingerprint: string;
+  session: string;
+  epoch: number;
+  deviceListVersion: number | undefined;
+  fresh: "proved" | "claimed" | "stale" | undefined;
+}
+
+export interface Figures {
+  latencyMs: number | undefined;
+  p99: number | undefined;
+  fps: number;
+  kbps: number;
+  opened: number;
+  lost: number;
+  dropped: number;
+  drawn: number;
+  size: string;
+}
+
+const LOCK_WORDS = { opening: "Not verified yet", locked: "End-to-end encrypted", alarm: "Do not trust this" };
+const FRESH_WORDS = {
+  proved: "Live, proved: the camera signed a number that this page drew",
+  claimed: "Live by the camera's clock, which agrees with this device's",
+  stale: "Not live: the camera's clock is too far from this device's",
+};
+
+export class Page {
+  readonly canvas = find("picture") as HTMLCanvasElement;
+  readonly #root = document.documentElement;
+  readonly #notice = find("notice");
+
+  constructor(onSnapshot: () => void) {
+    find("snapshot").addEventListener("click", onSnapshot);
+    const full = find("fullscreen");
+    if (!document.fullscreenEnabled) full.hidden = true;
+    full.addEventListener("click", () => toggleFullscreen());
+    find("stage").addEventListener("dblclick", () => toggleFullscreen());
+    document.addEventListener("fullscreenchange", () => {
+      full.setAttribute("aria-label", document.fullscreenElement ? "Leave full screen" : "Full screen");
+    });
+    document.addEventListener("keydown", (event) => {
+      if (event.ctrlKey || event.metaKey || event.altKey || event.target instanceof HTMLInputElement) return;
+      if (event.key === "f") toggleFullscreen();
+      if (event.key === "s") onSnapshot();
+    });
+  }
+
+  name(camera: string): void {
+    const words = camera.replace(/-+/g, " ").trim() || camera;
+    const title = words.charAt(0).toUpperCase() + words.slice(1);
+    put("name", title);
+    document.title = title;
+    this.canvas.setAttribute("aria-label", `Picture from ${title}`);
+  }
+
+  status(status: Status, pictured: boolean): void {
+    const { dataset } = this.#root;
+    dataset["state"] = status.state;
+    dataset["tone"] = status.tone;
+    dataset["lock"] = status.lock;
+    dataset["pictured"] = String(pictured);
+    put("lock-words", LOCK_WORDS[status.lock]);
+    put("about-lock", LOCK_WORDS[status.lock]);
+    // Assertive before the words change, or the change is announced politely.
+    this.#notice.setAttribute("aria-live", status.tone === "alarm" ? "assertive" : "polite");
+    put("notice-title", status.title);
+    put("notice-text", status.text);
+    this.#notice.hidden = status.title === "";
+    (find("snapshot") as HTMLButtonElement).disabled = !pictured;
+  }
+
+  details(details: Details): void {
+    put("about-identity", details.fingerprint);
+    put("about-session", details.session ? details.session.slice(0, 8) : "–");
+    put("about-epoch", details.epoch < 0 ? "–" : String(details.epoch));
+    put("about-devices", details.deviceListVersion === undefined ? "–" : `Version ${details.deviceListVersion}`);
+    put("about-fresh", details.fresh ? FRESH_WORDS[details.fresh] : "–");
+    put("epoch", details.epoch < 0 ? "–" : String(details.epoch));
+    put("session", details.session || "–");
+  }
+
+  figures(figures: Figures): void {
+    const { latencyMs } = figures;
+    put("latency", latencyMs === undefined ? "" : milliseconds(latencyMs));
+    put("fps", `${Math.round(figures.fps)} fps`);
+    put("rate", rate(figures.kbps));
+    put("latency-p50", latencyMs === undefined ? "–" : milliseconds(latencyMs));
+    put("latency-p99", figures.p99 === undefined ? "–" : milliseconds(figures.p99));
+    put("size", figures.size || "–");
+    put("drawn", count(figures.drawn));
+    put("opened", count(figures.opened));
+    put("lost", count(figures.lost));
+    put("dropped", count(figures.dropped));
+  }
+}
+
+function find(id: string): HTMLElement {
+  const element = document.getElementById(id);
+  if (!element) throw new Error(`the page has no #${id}`);
+  return element;
+}
+
+/** Only where it differs: a live region speaks up at every change. */
+function put(id: string, text: string): void {
+  const element = find(id);
+  if (element.textContent !== text) element.textContent = text;
+}
+
+function toggleFullscreen(): void {
+  if (document.fullscreenElement) void document.exitFullscreen();
+  else if (document.fullscreenEnabled) void find("stage").requestFullscreen().catch(() => {});
+}
+
+function count(value: number): string {
+  return value.toLocaleString("en");
+}
+
+function milliseconds(value: number): string {
+  return value >= 1_000 ? `${(value / 1_000).toFixed(1)} s` : `${Math.max(1, Math.round(value))} ms`;
+}
+
+function rate(kbps: number): string {
+  return kbps >= 1_000 ? `${(kbps / 1_000).toFixed(1)} Mbit/s` : `${Math.round(kbps)} kbit/s`;
+}

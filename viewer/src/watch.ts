@@ -1,0 +1,267 @@
+//! Follows one camera: which of its sessions is current, what it delivers, and what that means. No DOM.
+
+import { type Bytes, fromHex } from "./bytes.ts";
+import type { Carriage, CarriageEvent } from "./carriage.ts";
+import type { Link } from "./link.ts";
+import type { AccessUnit } from "./media.ts";
+import { type Anchor, type Layer, Opener, type OpenerEvent, type SessionFacts } from "./opener.ts";
+import type { Fresh } from "./freshness.ts";
+import type { Facts } from "./status.ts";
+
+/** Takes access units; the browser's decoder, or a test's list. */
+export interface Screen {
+  decode(epoch: number, position: number, unit: AccessUnit): void;
+  reset(): void;
+}
+
+/** Sessions announced so soon after connecting were there before: their order says nothing. */
+const INITIAL_MS = 1_000;
+/** With a camera announced and nothing arriving for so long, the connection is taken for broken. */
+const BROKEN_MS = 12_000;
+
+interface Session {
+  id: string;
+  opener: Opener;
+  facts: SessionFacts | undefined;
+  refused: Layer | undefined;
+  suite: number | undefined;
+  alarm: Layer | undefined;
+  fresh: Fresh | undefined;
+  staleSince: number | undefined;
+  epoch: number;
+  deviceListVersion: number | undefined;
+  anchor: Anchor | undefined;
+  /** When an object last opened, and when one last did not. */
+  openedAt: number;
+  refusedAt: number;
+}
+
+export class Watch {
+  /** When the hub was first tried, by `now`. */
+  started: number | undefined;
+  /** Bytes of objects as they are opened. */
+  onBytes: (bytes: number) => void = () => {};
+
+  readonly #link: Link;
+  readonly #carriage: Carriage;
+  readonly #screen: Screen;
+  readonly #challenge: Bytes;
+  readonly #now: () => number;
+  #connection: Facts["connection"] = "connecting";
+  #disconnectedSince: number | undefined;
+  #close: { code: number | undefined; reason: string } = { code: undefined, reason: "" };
+  #connectedAt = 0;
+  /** Sessions announced now, in the order they were. */
+  readonly #present = new Set<string>();
+  #current: Session | undefined;
+  #candidate: Session | undefined;
+  /** Counters of sessions that are over. */
+  readonly #past = { opened: 0, lost: 0, alarms: 0, dropped: {} as Record<string, number> };
+
+  /** `now`: this device's wall clock, ms since 1970. */
+  constructor(link: Link, carriage: Carriage, screen: Screen, challenge: Bytes, now: () => number) {
+    this.#link = link;
+    this.#carriage = carriage;
+    this.#screen = screen;
+    this.#challenge = challenge;
+    this.#now = now;
+  }
+
+  async run(): Promise<void> {
+    for await (const event of this.#carriage.events) this.#handle(event);
+  }
+
+  get session(): Session | undefined {
+    return this.#current;
+  }
+
+  /** All but the picture's part of the facts. */
+  facts(): Omit<Facts, "hub" | "pinned" | "undecodable" | "lastPicture" | "pictured"> {
+    const current = this.#current;
+    return {
+      connection: this.#connection,
+      disconnectedSince: this.#disconnectedSince,
+      closeCode: this.#close.code,
+      closeReason: this.#close.reason,
+      present: current !== undefined && this.#present.has(current.id),
+      refused: current?.refused,
+      suite: current?.suite,
+      accepted: current?.facts !== undefined,
+      alarm: current?.alarm,
+      fresh: current?.fresh?.verdict,
+      staleSince: current?.staleSince,
+      clockOffset: (current?.fresh?.offset ?? 0) / 1_000,
+      refusing: current !== undefined && current.refusedAt > current.openedAt,
+    };
+  }
+
+  counters(): { opened: number; lost: number; alarms: number; dropped: Record<string, number> } {
+    const total = { ...this.#past, dropped: { ...this.#past.dropped } };
+    for (const session of [this.#current, this.#candidate]) if (session) addCounters(total, session.opener);
+    return total;
+  }
+
+  /** To be called now and then: a connection that went silent is made anew. */
+  handleTimeout(): void {
+    const current = this.#current;
+    const silent = current && this.#present.has(current.id) && this.#connection === "connected";
+    const last = Math.max(this.#connectedAt, current?.openedAt ?? 0, current?.refusedAt ?? 0);
+    if (silent && !current.refused && this.#now() - last > BROKEN_MS) this.#carriage.reconnect();
+  }
+
+  #handle(event: CarriageEvent): void {
+    const now = this.#now();
+    switch (event.kind) {
+      case "connecting":
+        this.started ??= now;
+        this.#disconnectedSince ??= now;
+        if (this.#connection !== "disconnected") this.#connection = "connecting";
+        break;
+      case "connected":
+        this.#connection = "connected";
+        this.#connectedAt = now;
+        this.#disconnectedSince = undefined;
+        this.#close = { code: undefined, reason: "" };
+        break;
+      case "disconnected":
+        this.#connection = "disconnected";
+        this.#disconnectedSince ??= now;
+        this.#close = event;
+        this.#present.clear();
+        this.#retire(this.#candidate);
+        this.#candidate = undefined;
+        break;
+      case "session":
+        if (event.present) this.#appear(event.id);
+        else this.#vanish(event.id);
+        break;
+      case "object":
+      case "end":
+        this.#deliver(event);
+        break;
+    }
+  }
+
+  #appear(id: string): void {
+    this.#present.delete(id);
+    this.#present.add(id);
+    if (this.#current?.id === id) {
+      // Back after a break, or published anew: what was opened before stays known.
+      this.#carriage.unfollow(id);
+    } else if (!this.#current || !this.#present.has(this.#current.id)) {
+      this.#switch(this.#start(id));
+    } else if (this.#candidate?.id !== id) {
+      this.#dropCandidate();
+      this.#candidate = this.#start(id);
+    }
+    this.#carriage.follow(id);
+  }
+
+  #vanish(id: string): void {
+    this.#present.delete(id);
+    this.#carriage.unfollow(id);
+    if (this.#candidate?.id === id) this.#dropCandidate();
+    if (this.#current?.id !== id) return;
+    const latest = [...this.#present].at(-1);
+    const other = this.#candidate ?? (latest === undefined ? undefined : this.#start(latest));
+    if (!other) return; // The last picture stays.
+    this.#candidate = undefined;
+    this.#switch(other);
+    this.#carriage.follow(other.id);
+  }
+
+  #start(id: string): Session {
+    const { identity, device } = this.#link;
+    const opener = new Opener({ session: fromHex(id), identity, device, challenge: this.#challenge });
+    return {
+      id, opener, facts: undefined, refused: undefined, suite: undefined, alarm: undefined, fresh: undefined, staleSince: undefined,
+      epoch: -1, deviceListVersion: undefined, anchor: undefined, openedAt: 0, refusedAt: 0,
+    };
+  }
+
+  #switch(to: Session): void {
+    if (this.#current) {
+      this.#carriage.unfollow(this.#current.id);
+      this.#retire(this.#current);
+    }
+    this.#current = to;
+    this.#screen.reset();
+  }
+
+  #dropCandidate(): void {
+    if (this.#candidate) this.#carriage.unfollow(this.#candidate.id);
+    this.#retire(this.#candidate);
+    this.#candidate = undefined;
+  }
+
+  #retire(session: Session | undefined): void {
+    if (session) addCounters(this.#past, session.opener);
+  }
+
+  #deliver(event: CarriageEvent & { kind: "object" | "end" }): void {
+    const session = [this.#current, this.#candidate].find((session) => session?.id === event.session);
+    if (!session) return;
+    const { opener } = session;
+    const now = this.#now() * 1_000;
+    let events: Promise<OpenerEvent[]> | undefined;
+    if (event.kind === "end") {
+      if (event.track === "video") events = opener.handleEnd(event.group);
+    } else if (event.track === "video") events = opener.handleObject(event.group, event.bytes, now);
+    else if (event.track === "session") events = opener.handleSession(event.bytes);
+    else if (event.index === 0) events = opener.handleOpening(event.group, event.bytes, now);
+    else events = opener.handleClosing(event.group, event.bytes, now);
+    void events?.then((events) => events.forEach((event) => this.#opened(session, event)));
+  }
+
+  #opened(session: Session, event: OpenerEvent): void {
+    const now = this.#now();
+    switch (event.kind) {
+      case "session":
+        session.facts = event.facts;
+        session.refused = undefined;
+        session.deviceListVersion = event.facts.deviceListVersion;
+        if (session === this.#candidate) this.#choose(session, event.facts);
+        break;
+      case "refused":
+        if (session === this.#candidate && this.#current?.facts) return this.#dropCandidate();
+        session.refused = event.layer;
+        session.suite = event.suite;
+        break;
+      case "opening":
+        session.epoch = Math.max(session.epoch, event.epoch);
+        session.fresh = event.fresh;
+        session.anchor = event.anchor;
+        session.deviceListVersion = event.deviceListVersion;
+        session.staleSince = event.fresh.verdict === "stale" ? (session.staleSince ?? now) : undefined;
+        break;
+      case "unit":
+        session.openedAt = now;
+        if (session !== this.#current) break;
+        this.onBytes(event.sealedBytes);
+        this.#screen.decode(event.epoch, event.position, event.unit);
+        break;
+      case "alarm":
+        session.alarm ??= event.layer;
+        break;
+      case "dropped":
+        session.refusedAt = now;
+        break;
+    }
+  }
+
+  /** A newcomer checked out. Announced later it is current; among those found on connecting, the one that started last. */
+  #choose(candidate: Session, facts: SessionFacts): void {
+    const current = this.#current?.facts;
+    const found = this.#now() - this.#connectedAt < INITIAL_MS;
+    if (current && found && facts.start < current.start) return this.#dropCandidate();
+    this.#candidate = undefined;
+    this.#switch(candidate);
+  }
+}
+
+function addCounters(total: { opened: number; lost: number; alarms: number; dropped: Record<string, number> }, opener: Opener): void {
+  total.opened += opener.opened;
+  total.lost += opener.lost;
+  total.alarms += opener.alarms;
+  for (const [layer, count] of Object.entries(opener.dropped)) total.dropped[layer] = (total.dropped[layer] ?? 0) + count;
+}
