@@ -1,6 +1,6 @@
 //! A session on one side, a viewer on the other, and a network between them that does what networks and thieves do.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail")]
+#![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 use bytes::Bytes;
 use doorframe_codec::AccessUnit;

@@ -1,0 +1,174 @@
+//! Command line.
+
+mod camera;
+mod demo;
+mod hub;
+mod page;
+mod save;
+mod status;
+mod watch;
+
+use clap::{Args, Parser, Subcommand};
+use doorframe::camera::{CameraConfig, CameraError};
+use doorframe::codec::mask::{Mask, Polygon};
+use doorframe::codec::units::{Bitrate, FrameRate, Size};
+use doorframe::link::Alias;
+use doorframe::sensor::{Source, Wanted};
+use doorframe::transport::identity::SigningKey;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// Live video from your own door that only you can open.
+#[derive(Debug, Parser)]
+#[command(version, about, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Camera, hub and page in one program: your own camera live in a browser.
+    Demo(demo::Demo),
+    /// Relay sealed video between cameras and viewers. It can read nothing.
+    Hub(hub::HubCommand),
+    /// Encode, seal and publish a camera through a hub.
+    Camera(camera::CameraCommand),
+    /// Watch in this terminal: statistics, and the video saved to a file.
+    Watch(watch::Watch),
+    /// Watch in a browser: serves the page on this machine and opens it.
+    Page(page::PageCommand),
+}
+
+/// What a camera takes from the command line.
+#[derive(Debug, Args)]
+struct CameraArgs {
+    /// Where frames come from: v4l2:/dev/video0, v4l2, clip:FILE (H.264, IVF AV1, y4m, MJPEG) or pattern. Default: the first
+    /// camera of this machine, else a built-in clip.
+    #[arg(long, value_name = "SOURCE")]
+    source: Option<Source>,
+    /// Name of the camera at the hub.
+    #[arg(long, value_name = "NAME", default_value = "front-door")]
+    name: Alias,
+    /// Most kbit/s; the link may make it less.
+    #[arg(long, value_name = "KBIT/S", default_value_t = 1500, value_parser = clap::value_parser!(u32).range(30..=100_000))]
+    bitrate: u32,
+    /// Size and rate to ask the camera for.
+    #[arg(long, value_name = "WxH@FPS", default_value = "1280x720@30", value_parser = parse_wanted)]
+    size: Wanted,
+    /// Threads to encode with; the default is 2, or 1 on a machine with one core.
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=16))]
+    threads: Option<u8>,
+    /// A zone that never leaves the camera, as corners from 0,0 (top left) to 1,1: "0,0 0.4,0 0.4,0.5". May be given several times.
+    #[arg(long, value_name = "POLYGON", value_parser = parse_polygon)]
+    mask: Vec<Polygon>,
+}
+
+fn parse_wanted(text: &str) -> Result<Wanted, String> {
+    let wrong = || format!("{text:?} is not a size and rate like 1280x720@30");
+    let (size, rate) = text.split_once('@').unwrap_or((text, "30"));
+    let (width, height) = size.split_once('x').ok_or_else(wrong)?;
+    let size = Size::new(width.parse().map_err(|_| wrong())?, height.parse().map_err(|_| wrong())?);
+    let rate = FrameRate::whole(rate.parse().map_err(|_| wrong())?);
+    Ok(Wanted { size: size.ok_or_else(wrong)?, rate: rate.ok_or_else(wrong)? })
+}
+
+fn parse_polygon(text: &str) -> Result<Polygon, String> {
+    let corner = |corner: &str| {
+        let (x, y) = corner.split_once(',')?;
+        Some((x.parse::<f32>().ok()?, y.parse::<f32>().ok()?))
+    };
+    let corners: Option<Vec<_>> = text.split_whitespace().map(corner).collect();
+    let corners = corners.ok_or_else(|| format!("{text:?} is not a list of corners like \"0,0 0.4,0 0.4,0.5\""))?;
+    Polygon::new(corners).map_err(|error| error.to_string())
+}
+
+impl CameraArgs {
+    fn config(
+        self,
+        identity: SigningKey,
+        devices: Vec<doorframe::transport::identity::DevicePublicKey>,
+        device_secret: [u8; 32],
+    ) -> Result<CameraConfig, Failure> {
+        let source = self.source.unwrap_or_else(Source::default_for_this_machine);
+        let mut config = CameraConfig::new(source, identity, devices, device_secret);
+        config.alias = self.name;
+        config.bitrate = Bitrate::from_kbps(self.bitrate);
+        config.wanted = self.size;
+        if let Some(threads) = self.threads {
+            config.threads = threads;
+        }
+        if !self.mask.is_empty() {
+            config.mask = Some(Mask::new(self.mask).map_err(Failure::of)?);
+        }
+        Ok(config)
+    }
+}
+
+/// How a run ends and what it leaves.
+#[derive(Debug, Args)]
+struct ReportArgs {
+    /// End after this many seconds.
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    seconds: Option<u64>,
+    /// Write what was measured to this file, as JSON.
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+}
+
+impl ReportArgs {
+    fn seconds(&self) -> Option<Duration> {
+        self.seconds.map(Duration::from_secs)
+    }
+}
+
+/// Why the program ends without having done its work: one sentence for a person.
+#[derive(Debug)]
+struct Failure(String);
+
+impl Failure {
+    /// From an error that is a sentence already.
+    fn of(error: impl std::error::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<CameraError> for Failure {
+    fn from(error: CameraError) -> Self {
+        Self::of(error)
+    }
+}
+
+pub(crate) fn run() -> ExitCode {
+    // Quiet by default: what a person has to know is printed, not logged.
+    let filter = tracing_subscriber::EnvFilter::try_from_env("DOORFRAME_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,moq_net=error"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let result = runtime.block_on(async {
+        match cli.command {
+            Command::Demo(demo) => demo.run().await,
+            Command::Hub(hub) => hub.run().await,
+            Command::Camera(camera) => camera.run().await,
+            Command::Watch(watch) => watch.run().await,
+            Command::Page(page) => page.run().await,
+        }
+    });
+    // A thread that hangs in a driver must not keep the program from ending.
+    runtime.shutdown_timeout(Duration::from_millis(300));
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure(words)) => {
+            eprintln!("error: {words}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! `doorframe page`.
+
+use super::{Failure, status};
+use clap::Args;
+use doorframe::link::WatchLink;
+use doorframe::page::{Page, PageError};
+
+#[derive(Debug, Args)]
+pub(super) struct PageCommand {
+    /// The link that the camera printed, in quotes.
+    link: WatchLink,
+    #[command(flatten)]
+    page: PageArgs,
+}
+
+/// How the page is served.
+#[derive(Debug, Args)]
+pub(super) struct PageArgs {
+    /// Do not open a browser.
+    #[arg(long)]
+    pub(super) no_open: bool,
+    /// TCP port of the page on this machine; 0 for any. Default: 8490, or any if that is taken.
+    #[arg(long, value_name = "PORT")]
+    page_port: Option<u16>,
+}
+
+const PORT: u16 = 8490;
+
+impl PageArgs {
+    /// Serves the page at the port wished for.
+    pub(super) async fn serve(&self) -> Result<Page, Failure> {
+        let page = match self.page_port {
+            Some(port) => Page::serve(port).await,
+            None => match Page::serve(PORT).await {
+                Err(PageError::InUse(_)) => Page::serve(0).await,
+                other => other,
+            },
+        };
+        page.map_err(Failure::of)
+    }
+
+    /// Opens the link in the person's browser, unless told not to.
+    pub(super) fn open(&self, link: &WatchLink) {
+        if !self.no_open
+            && let Err(error) = open::that_detached(link.to_string())
+        {
+            tracing::debug!(%error, "no browser");
+            println!("  (no browser could be opened here: open the link yourself)\n");
+        }
+    }
+}
+
+impl PageCommand {
+    pub(super) async fn run(mut self) -> Result<(), Failure> {
+        let page = self.page.serve().await?;
+        self.link.page = Some(page.url().clone());
+        println!("Open this link in a browser on this machine:\n\n  {}\n", self.link);
+        println!("  Keep it secret: whoever has it can watch. Ctrl-C ends it.\n");
+        self.page.open(&self.link);
+        status::until(None).await;
+        Ok(())
+    }
+}

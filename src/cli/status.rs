@@ -1,0 +1,171 @@
+//! What a person sees while it runs: changes of state, and one line of figures that stays in place.
+
+use doorframe::camera::{CameraState, CameraStats, UplinkState};
+use doorframe::report::{Report, ViewerStats};
+use doorframe::viewer::ViewerState;
+use std::io::{IsTerminal as _, Write as _};
+use std::time::{Duration, Instant};
+
+/// One line that is written over where the output is a terminal, and not at all elsewhere.
+pub(super) struct StatusLine {
+    terminal: bool,
+    shown: bool,
+}
+
+impl StatusLine {
+    pub(super) fn new() -> Self {
+        Self { terminal: std::io::stdout().is_terminal(), shown: false }
+    }
+
+    pub(super) fn show(&mut self, line: &str) {
+        if self.terminal {
+            print!("\r\x1b[2K  {line}");
+            let _unwritable = std::io::stdout().flush();
+            self.shown = true;
+        }
+    }
+
+    /// A line that stays.
+    pub(super) fn say(&mut self, line: &str) {
+        if self.shown {
+            print!("\r\x1b[2K");
+            self.shown = false;
+        }
+        println!("  {line}");
+    }
+}
+
+impl Drop for StatusLine {
+    fn drop(&mut self) {
+        if self.shown {
+            println!();
+        }
+    }
+}
+
+/// Rates between two looks at counters.
+pub(super) struct Rates {
+    at: Instant,
+    frames: u64,
+    bytes: u64,
+}
+
+impl Rates {
+    pub(super) fn new() -> Self {
+        Self { at: Instant::now(), frames: 0, bytes: 0 }
+    }
+
+    /// Frames a second and kbit/s since the last look.
+    pub(super) fn look(&mut self, frames: u64, bytes: u64) -> (f64, f64) {
+        let seconds = self.at.elapsed().as_secs_f64().max(0.001);
+        let rates = (
+            frames.saturating_sub(self.frames) as f64 / seconds,
+            bytes.saturating_sub(self.bytes) as f64 * 8.0 / seconds / 1000.0,
+        );
+        *self = Self { at: Instant::now(), frames, bytes };
+        rates
+    }
+}
+
+pub(super) fn camera_line(rates: &mut Rates, stats: &CameraStats) -> String {
+    let (fps, kbps) = rates.look(stats.frames_sealed, stats.bytes_sealed);
+    let encode = stats.encode.percentiles().map_or(0.0, |p| p.p50);
+    format!("camera {fps:4.1} fps  {kbps:5.0} kbit/s  encode {encode:.1} ms  sealed {} frames", stats.frames_sealed)
+}
+
+pub(super) fn viewer_line(rates: &mut Rates, stats: &ViewerStats) -> String {
+    let (fps, kbps) = rates.look(stats.frames_shown, stats.bytes);
+    let latency = stats.capture_to_picture.percentiles();
+    let latency = latency.map_or("    -".into(), |p| format!("{:5.1}", p.p50));
+    format!("{fps:4.1} fps  {kbps:5.0} kbit/s  capture to picture {latency} ms  lost {}", stats.lost)
+}
+
+pub(super) fn camera_state(state: &CameraState) -> String {
+    match state {
+        CameraState::Starting => "camera   starting".into(),
+        CameraState::Running { sensor, size, rate, encoder } => {
+            format!("camera   {sensor}, {size}, {rate}\n  encoder  {encoder}")
+        }
+        CameraState::Waiting(words) => format!("camera   {words}; trying again"),
+        _ => "camera   ended".into(),
+    }
+}
+
+pub(super) fn uplink_state(state: &UplinkState) -> String {
+    match state {
+        UplinkState::Connecting => "hub      connecting".into(),
+        UplinkState::Up => "hub      connected".into(),
+        UplinkState::Down(words) => format!("hub      {words}; trying again"),
+        UplinkState::Refused(words) => format!("hub      it refused: {words}"),
+        _ => "hub      unknown state".into(),
+    }
+}
+
+pub(super) fn viewer_state(state: &ViewerState) -> String {
+    format!("viewer   {state}")
+}
+
+/// Whether a change is worth a line: a new epoch alone is not.
+pub(super) fn is_news(before: &ViewerState, now: &ViewerState) -> bool {
+    match (before, now) {
+        (
+            ViewerState::Live { session: a, size: b, proved_fresh: c, .. },
+            ViewerState::Live { session, size, proved_fresh, .. },
+        ) => (a, b, c) != (session, size, proved_fresh),
+        _ => before != now,
+    }
+}
+
+/// The report as a table for a person.
+pub(super) fn table(report: &Report) -> String {
+    let mut lines = Vec::new();
+    let captured = report.frames_captured.map_or(String::new(), |n| format!("{n} captured, "));
+    lines.push(format!(
+        "frames    {captured}{} shown, {} keyframes, {} lost, {} not decoded, {} dropped",
+        report.frames_shown, report.keyframes, report.lost, report.undecoded, report.dropped
+    ));
+    let kbps = report.bytes_sealed as f64 * 8.0 / report.seconds.max(0.001) / 1000.0;
+    lines.push(format!("bytes     {} ({kbps:.0} kbit/s)", report.bytes_sealed));
+    let latency = report.latency_ms;
+    lines.push("ms             p50     p99     max".into());
+    for (name, times) in [
+        ("convert", latency.convert),
+        ("encode", latency.encode),
+        ("seal", latency.seal),
+        ("network", latency.network),
+        ("open", latency.open),
+        ("decode", latency.decode),
+        ("to picture", latency.capture_to_picture),
+    ] {
+        if let Some(p) = times {
+            lines.push(format!("{name:10} {:7.2} {:7.2} {:7.2}", p.p50, p.p99, p.max));
+        }
+    }
+    if let Some(ms) = report.first_picture_ms {
+        lines.push(format!("first picture after {ms:.0} ms"));
+    }
+    if let Some(db) = report.psnr_y_db {
+        lines.push(format!("PSNR      {db:.1} dB (luma, against the source)"));
+    }
+    if let (Some(cpu), Some(rss)) = (report.cpu_seconds, report.rss_mb) {
+        lines.push(format!("process   {:.0} % of one core, {rss:.0} MB", cpu / report.seconds.max(0.001) * 100.0));
+    }
+    lines.join("\n  ")
+}
+
+/// Ctrl-C, or the time is up; for ever if there is none.
+pub(super) async fn until(limit: Option<Duration>) {
+    let timer = async {
+        match limit {
+            Some(limit) => tokio::time::sleep(limit).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = timer => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}
+
+/// How often figures are shown.
+pub(super) const TICK: Duration = Duration::from_millis(500);

@@ -1,0 +1,74 @@
+//! `doorframe watch`.
+
+use super::save::Save;
+use super::{Failure, ReportArgs, status};
+use clap::Args;
+use doorframe::link::WatchLink;
+use doorframe::report::Report;
+use doorframe::state::random32;
+use doorframe::viewer::{NoSink, Sink, Viewer};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+#[derive(Debug, Args)]
+pub(super) struct Watch {
+    /// The link that the camera printed, in quotes.
+    link: WatchLink,
+    /// Save what is watched: FILE.y4m (pictures), FILE.h264 or FILE.ivf (as it came).
+    #[arg(long, value_name = "FILE")]
+    save: Option<PathBuf>,
+    #[command(flatten)]
+    report: ReportArgs,
+}
+
+impl Watch {
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        let sink: Box<dyn Sink> = match &self.save {
+            Some(path) => Box::new(Save::create(path)?),
+            None => Box::new(NoSink),
+        };
+        let started = Instant::now();
+        let challenge = random32().map_err(Failure::of)?;
+        let viewer = Viewer::start(&self.link, challenge, sink, None).map_err(Failure::of)?;
+        println!("Watching {}, identity {}.\n", self.link.camera, self.link.identity.fingerprint());
+        follow(&viewer, &self.report).await;
+        let report = Report::new(None, &viewer.stop().await, started.elapsed());
+        println!("\n  {}", status::table(&report));
+        if let Some(path) = &self.report.report {
+            write(path, &report)?;
+        }
+        if report.frames_shown == 0 && self.report.seconds.is_some() {
+            return Err(Failure("no picture came".into()));
+        }
+        Ok(())
+    }
+}
+
+/// Shows what a viewer does until the time is up or Ctrl-C.
+pub(super) async fn follow(viewer: &Viewer, limits: &ReportArgs) {
+    let mut states = viewer.state();
+    let (mut line, mut rates) = (status::StatusLine::new(), status::Rates::new());
+    let mut tick = tokio::time::interval(status::TICK);
+    let end = status::until(limits.seconds());
+    tokio::pin!(end);
+    let mut before = states.borrow_and_update().clone();
+    loop {
+        tokio::select! {
+            () = &mut end => return,
+            Ok(()) = states.changed() => {
+                let now = states.borrow_and_update().clone();
+                if status::is_news(&before, &now) {
+                    line.say(&status::viewer_state(&now));
+                }
+                before = now;
+            }
+            _ = tick.tick() => line.show(&status::viewer_line(&mut rates, &viewer.stats())),
+        }
+    }
+}
+
+/// Writes a report.
+pub(super) fn write(path: &Path, report: &Report) -> Result<(), Failure> {
+    let json = serde_json::to_string_pretty(report).map_err(Failure::of)?;
+    std::fs::write(path, json + "\n").map_err(|error| Failure(format!("cannot write {}: {error}", path.display())))
+}

@@ -1,0 +1,283 @@
+//! Links: all that a camera needs to publish, and all that a viewer needs to watch, each in one line of text.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use doorframe_transport::identity::VerifyingKey;
+use doorframe_transport::moq::{Dial, Trust};
+use std::collections::HashMap;
+use std::fmt;
+use std::str::FromStr;
+use thiserror::Error;
+use url::Url;
+use zeroize::Zeroizing;
+
+/// Why a text is not a link. Says what is wrong with it, never what is in it.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum LinkError {
+    /// Not a URL at all.
+    #[error("this is not a link: {0}")]
+    Url(#[from] url::ParseError),
+    /// A part is not there.
+    #[error("the link has no {0}: copy it whole, up to its last character, and in quotes")]
+    Missing(&'static str),
+    /// A part does not parse.
+    #[error("the link's {0} is damaged: copy it whole, up to its last character, and in quotes")]
+    Bad(&'static str),
+    /// From a newer program.
+    #[error("the link is of version {0}, this program knows 1: update it")]
+    Version(String),
+}
+
+/// Name of a camera at its hub: 1 to 64 of `a`-`z`, `0`-`9` and `-`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Alias(String);
+
+/// A name that is no [`Alias`].
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{0:?} is not a camera name: 1 to 64 of a-z, 0-9 and -")]
+pub struct BadAlias(String);
+
+impl Alias {
+    /// The name of a first camera.
+    pub fn front_door() -> Self {
+        Self("front-door".into())
+    }
+}
+
+impl FromStr for Alias {
+    type Err = BadAlias;
+
+    fn from_str(name: &str) -> Result<Self, BadAlias> {
+        let fits = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
+        if name.is_empty() || name.len() > 64 || !name.bytes().all(fits) || name == "viewer" {
+            return Err(BadAlias(name.into()));
+        }
+        Ok(Self(name.into()))
+    }
+}
+
+impl fmt::Display for Alias {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What a camera needs to publish: `https://HOST:PORT/SCOPE?jwt=TOKEN#cert=HASH&watch=TOKEN`. Secret: whoever has it can publish.
+#[derive(Clone, PartialEq, Eq)]
+pub struct HubLink {
+    /// Where the hub is, with the camera's token.
+    pub dial: Dial,
+    /// The token to hand on to viewers.
+    pub watch_token: String,
+}
+
+/// What a viewer needs to watch (`docs/wire.md` §8). Secret: whoever has it can watch.
+#[derive(Clone, PartialEq, Eq)]
+pub struct WatchLink {
+    /// Where the page is served; `None` for a link that is only for the native viewer.
+    pub page: Option<Url>,
+    /// Where the hub is, without a token.
+    pub hub: Url,
+    /// How the hub proves who it is.
+    pub trust: Trust,
+    /// The viewer's token.
+    pub token: String,
+    /// The camera's name.
+    pub camera: Alias,
+    /// The camera's identity.
+    pub identity: VerifyingKey,
+    /// Seed of the viewer's device key.
+    pub device: Zeroizing<[u8; 32]>,
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+fn unhex(text: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    if text.len() != 64 || !text.is_ascii() {
+        return None;
+    }
+    for (i, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(text.get(2 * i..2 * i + 2)?, 16).ok()?;
+    }
+    Some(bytes)
+}
+
+fn unbase64(text: &str) -> Option<[u8; 32]> {
+    URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()
+}
+
+/// The fragment's fields; a field that is there twice counts once, the last.
+fn fields(url: &Url) -> HashMap<String, String> {
+    url::form_urlencoded::parse(url.fragment().unwrap_or_default().as_bytes()).into_owned().collect()
+}
+
+fn trust(fields: &HashMap<String, String>) -> Result<Trust, LinkError> {
+    match fields.get("cert") {
+        Some(hash) => unhex(hash).map(Trust::Pinned).ok_or(LinkError::Bad("certificate hash")),
+        None => Ok(Trust::Roots),
+    }
+}
+
+impl FromStr for HubLink {
+    type Err = LinkError;
+
+    fn from_str(text: &str) -> Result<Self, LinkError> {
+        let mut url = Url::parse(text.trim())?;
+        if url.scheme() != "https" {
+            return Err(LinkError::Bad("address (https://host:port/scope)"));
+        }
+        let fields = fields(&url);
+        let trust = trust(&fields)?;
+        let watch_token = fields.get("watch").ok_or(LinkError::Missing("watch token"))?.clone();
+        if !url.query_pairs().any(|(k, _)| k == "jwt") {
+            return Err(LinkError::Missing("token"));
+        }
+        url.set_fragment(None);
+        Ok(Self { dial: Dial { url, trust }, watch_token })
+    }
+}
+
+impl fmt::Display for HubLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut fragment = url::form_urlencoded::Serializer::new(String::new());
+        if let Trust::Pinned(hash) = &self.dial.trust {
+            fragment.append_pair("cert", &hex(hash));
+        }
+        fragment.append_pair("watch", &self.watch_token);
+        write!(f, "{}#{}", self.dial.url, fragment.finish())
+    }
+}
+
+impl fmt::Debug for HubLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HubLink(..)")
+    }
+}
+
+impl HubLink {
+    /// The hub's address without a token.
+    pub fn hub(&self) -> Url {
+        let mut url = self.dial.url.clone();
+        url.set_query(None);
+        url
+    }
+}
+
+impl WatchLink {
+    /// How to reach the hub.
+    pub fn dial(&self) -> Dial {
+        let mut url = self.hub.clone();
+        url.query_pairs_mut().append_pair("jwt", &self.token);
+        Dial { url, trust: self.trust.clone() }
+    }
+}
+
+impl FromStr for WatchLink {
+    type Err = LinkError;
+
+    fn from_str(text: &str) -> Result<Self, LinkError> {
+        let mut url = Url::parse(text.trim())?;
+        let fields = fields(&url);
+        let field = |name: &'static str, words| fields.get(name).ok_or(LinkError::Missing(words));
+        match field("v", "version")?.as_str() {
+            "1" => {}
+            other => return Err(LinkError::Version(other.chars().take(8).collect())),
+        }
+        let hub = Url::parse(field("hub", "hub")?)?;
+        if hub.scheme() != "https" {
+            return Err(LinkError::Bad("hub (https://host:port/scope)"));
+        }
+        let identity = unbase64(field("identity", "camera identity")?).ok_or(LinkError::Bad("camera identity"))?;
+        let device = unbase64(field("device", "device key")?).ok_or(LinkError::Bad("device key"))?;
+        let link = Self {
+            hub,
+            trust: trust(&fields)?,
+            token: field("token", "token")?.clone(),
+            camera: field("camera", "camera")?.parse().map_err(|_| LinkError::Bad("camera name"))?,
+            identity: VerifyingKey(identity),
+            device: Zeroizing::new(device),
+            page: None,
+        };
+        url.set_fragment(None);
+        Ok(Self { page: matches!(url.scheme(), "http" | "https").then_some(url), ..link })
+    }
+}
+
+impl fmt::Display for WatchLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut fields = url::form_urlencoded::Serializer::new(String::new());
+        fields.append_pair("v", "1").append_pair("hub", self.hub.as_str());
+        if let Trust::Pinned(hash) = &self.trust {
+            fields.append_pair("cert", &hex(hash));
+        }
+        fields
+            .append_pair("token", &self.token)
+            .append_pair("camera", &self.camera.0)
+            .append_pair("identity", &URL_SAFE_NO_PAD.encode(self.identity.0))
+            .append_pair("device", &URL_SAFE_NO_PAD.encode(self.device.as_slice()));
+        let page = self.page.as_ref().map_or("doorframe://watch", Url::as_str);
+        write!(f, "{page}#{}", fields.finish())
+    }
+}
+
+impl fmt::Debug for WatchLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "WatchLink({}, ..)", self.camera)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn watch() -> WatchLink {
+        WatchLink {
+            page: Url::parse("http://127.0.0.1:8490/").ok(),
+            hub: Url::parse("https://127.0.0.1:4443/door").unwrap(),
+            trust: Trust::Pinned([0xab; 32]),
+            token: "a.b-c_d".into(),
+            camera: "front-door".parse().unwrap(),
+            identity: VerifyingKey([1; 32]),
+            device: Zeroizing::new([2; 32]),
+        }
+    }
+
+    #[test]
+    fn links_read_back() {
+        let watch = watch();
+        assert_eq!(watch.to_string().parse(), Ok(watch.clone()));
+        let bare = WatchLink { page: None, trust: Trust::Roots, ..watch };
+        assert_eq!(bare.to_string().parse(), Ok(bare));
+        let mut url = Url::parse("https://[::1]:4443/door").unwrap();
+        url.query_pairs_mut().append_pair("jwt", "x.y");
+        let hub = HubLink { dial: Dial { url, trust: Trust::Pinned([7; 32]) }, watch_token: "z".into() };
+        assert_eq!(hub.to_string().parse(), Ok(hub));
+    }
+
+    #[test]
+    fn what_is_missing_is_named_and_no_secret_is_told() {
+        let whole = watch().to_string();
+        for (part, words) in [("&token=a.b-c_d", "token"), ("&camera=front-door", "camera"), ("v=1&", "version")] {
+            let error = whole.replace(part, "").parse::<WatchLink>().unwrap_err();
+            assert_eq!(error, LinkError::Missing(words));
+        }
+        let cut = &whole[..whole.len() - 5];
+        let error = cut.parse::<WatchLink>().unwrap_err();
+        assert_eq!(error, LinkError::Bad("device key"));
+        assert!(matches!("hello".parse::<WatchLink>(), Err(LinkError::Url(_))));
+        let newer = whole.replace("v=1", "v=2").parse::<WatchLink>();
+        assert_eq!(newer, Err(LinkError::Version("2".into())));
+        assert_eq!(format!("{:?}", watch()), "WatchLink(front-door, ..)");
+    }
+
+    #[test]
+    fn camera_names_cannot_reach_out_of_their_place() {
+        for bad in ["", "Front", "a/b", "..", "viewer", "a b", &"x".repeat(65)] {
+            assert!(bad.parse::<Alias>().is_err(), "{bad:?}");
+        }
+    }
+}

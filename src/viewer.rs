@@ -1,0 +1,222 @@
+//! The native viewer: finds the camera's newest session, opens and checks what comes, decodes it, and hands pictures on.
+
+mod screen;
+mod tracks;
+
+use crate::link::WatchLink;
+use crate::report::{References, ViewerStats};
+use doorframe_codec::Picture;
+use doorframe_codec::access_unit::AccessUnit;
+use doorframe_codec::units::{MediaTime, Size};
+use doorframe_transport::identity::{BadKey, DeviceKey};
+use doorframe_transport::keys::{Epoch, SessionId};
+use doorframe_transport::moq::{Node, client_endpoint, dial};
+use screen::Screen;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use thiserror::Error;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tracks::{Follow, Message};
+
+/// What a viewer is doing, for a person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ViewerState {
+    /// Dialling the hub.
+    Connecting,
+    /// Connected; the camera has not been seen.
+    Waiting,
+    /// The camera is there; its first picture is under way.
+    Opening(SessionId),
+    /// Pictures come.
+    Live {
+        /// Which session.
+        session: SessionId,
+        /// Which epoch.
+        epoch: Epoch,
+        /// Size of the pictures.
+        size: Size,
+        /// Whether the camera has signed this viewer's challenge.
+        proved_fresh: bool,
+    },
+    /// Not connected, in these words; it is tried again.
+    Down(String),
+    /// The hub said no, in these words; it is tried again, slowly.
+    Refused(String),
+    /// The camera's session is not for this device, or not the paired camera's, in these words.
+    Rejected(String),
+    /// Something an honest camera and hub never cause.
+    Alarm(String),
+    /// The camera left.
+    Gone,
+}
+
+impl fmt::Display for ViewerState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connecting => f.write_str("connecting to the hub"),
+            Self::Waiting => f.write_str("connected to the hub; the camera is not there yet"),
+            Self::Opening(_) => f.write_str("the camera is there; opening its session"),
+            Self::Live { size, epoch, proved_fresh, .. } => {
+                let fresh = if *proved_fresh { ", proved fresh" } else { "" };
+                write!(f, "live, {size}, epoch {epoch}, signatures good{fresh}")
+            }
+            Self::Down(words) | Self::Rejected(words) => f.write_str(words),
+            Self::Refused(words) => write!(f, "the hub refused: {words}"),
+            Self::Alarm(words) => write!(f, "ALARM: {words}"),
+            Self::Gone => f.write_str("the camera left; waiting for it to come back"),
+        }
+    }
+}
+
+/// Takes what a viewer sees. Called on the thread that decodes; what it takes long for makes pictures late.
+pub trait Sink: Send {
+    /// An access unit, opened and checked, before it is decoded.
+    fn unit(&mut self, unit: &AccessUnit) {
+        let _ = unit;
+    }
+
+    /// A decoded picture of the frame captured at `at`.
+    fn picture(&mut self, picture: &Picture, at: MediaTime) {
+        let _ = (picture, at);
+    }
+}
+
+/// A sink that keeps nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoSink;
+
+impl Sink for NoSink {}
+
+/// Why a viewer does not start.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ViewerError {
+    /// The link's device key is none.
+    #[error("the link's device key is damaged: {0}")]
+    Device(#[from] BadKey),
+    /// No socket, or no thread.
+    #[error("cannot start watching: {0}")]
+    System(#[from] std::io::Error),
+}
+
+/// A running viewer. Stops when dropped.
+#[derive(Debug)]
+pub struct Viewer {
+    stats: Arc<Mutex<ViewerStats>>,
+    state: watch::Receiver<ViewerState>,
+    tasks: Vec<JoinHandle<()>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+/// Messages between network and decoder at most: some seconds of video.
+const QUEUE: usize = 512;
+const FIRST_RETRY: Duration = Duration::from_millis(250);
+const LAST_RETRY: Duration = Duration::from_secs(4);
+const REFUSED_RETRY: Duration = Duration::from_secs(15);
+
+impl Viewer {
+    /// Starts to watch. Call it inside a tokio runtime. `challenge` is 32 random bytes; `references`, where the camera runs in the same
+    /// program, lets pictures be compared with their source.
+    ///
+    /// # Errors
+    /// If the link's key is damaged, or the system gives no socket or thread.
+    pub fn start(
+        link: &WatchLink,
+        challenge: [u8; 32],
+        sink: Box<dyn Sink>,
+        references: Option<Arc<References>>,
+    ) -> Result<Self, ViewerError> {
+        let started = Instant::now();
+        let device = DeviceKey::from_seed(*link.device)?;
+        let (id, signed) = challenge.split_at(16);
+        let (mut viewer_id, mut signed_challenge) = ([0; 16], [0; 16]);
+        viewer_id.copy_from_slice(id);
+        signed_challenge.copy_from_slice(signed);
+        let machine = doorframe_transport::Viewer::new(device, link.identity, signed_challenge);
+
+        let endpoint = client_endpoint()?;
+        let node = Arc::new(Node::new());
+        let (state, states) = watch::channel(ViewerState::Connecting);
+        let state = Arc::new(state);
+        let stats = Arc::new(Mutex::new(ViewerStats::default()));
+        let (messages, inbox) = tokio::sync::mpsc::channel::<Message>(QUEUE);
+        let screen = Screen::new(machine, sink, references, stats.clone(), state.clone(), started);
+        let thread = std::thread::Builder::new().name("viewer".into()).spawn(move || screen.run(inbox))?;
+
+        let follow = Follow { node: node.clone(), camera: link.camera.to_string(), messages };
+        let mut tasks = vec![tokio::spawn(follow.run())];
+        tasks.push(tokio::spawn(tracks::publish_challenge(
+            node.clone(),
+            SessionId(viewer_id).to_string(),
+            signed_challenge,
+        )));
+        let to = link.dial();
+        tasks.push(tokio::spawn(async move {
+            let mut retry = FIRST_RETRY;
+            loop {
+                match dial(&endpoint, &node, &to).await {
+                    Ok(connection) => {
+                        retry = FIRST_RETRY;
+                        state.send_if_modified(|state| {
+                            let fresh = matches!(
+                                state,
+                                ViewerState::Connecting | ViewerState::Down(_) | ViewerState::Refused(_)
+                            );
+                            if fresh {
+                                *state = ViewerState::Waiting;
+                            }
+                            fresh
+                        });
+                        let ended = connection.closed().await;
+                        match ended {
+                            doorframe_transport::moq::Ended::Refused(words) => {
+                                retry = REFUSED_RETRY;
+                                state.send_replace(ViewerState::Refused(words));
+                            }
+                            ended => {
+                                state.send_replace(ViewerState::Down(ended.to_string()));
+                            }
+                        }
+                    }
+                    Err(error) => {
+                        state.send_replace(ViewerState::Down(error.to_string()));
+                    }
+                }
+                tokio::time::sleep(retry).await;
+                retry = (retry * 2).min(LAST_RETRY.max(retry));
+            }
+        }));
+        Ok(Self { stats, state: states, tasks, thread: Some(thread) })
+    }
+
+    /// What it is doing.
+    pub fn state(&self) -> watch::Receiver<ViewerState> {
+        self.state.clone()
+    }
+
+    /// Counts and times so far.
+    pub fn stats(&self) -> ViewerStats {
+        self.stats.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Stops, waits until the last picture is out of the sink, and gives the final counts.
+    pub async fn stop(mut self) -> ViewerStats {
+        self.tasks.iter().for_each(JoinHandle::abort);
+        for task in std::mem::take(&mut self.tasks) {
+            let _aborted = task.await;
+        }
+        if let Some(thread) = self.thread.take() {
+            let _joined = tokio::task::spawn_blocking(move || thread.join()).await;
+        }
+        self.stats()
+    }
+}
+
+impl Drop for Viewer {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}

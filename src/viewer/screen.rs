@@ -1,0 +1,238 @@
+//! Decoder side of a viewer: one thread that opens, checks, decodes and counts.
+
+use super::tracks::Message;
+use super::{Sink, ViewerState};
+use crate::report::{References, ViewerStats};
+use crate::wall_us;
+use doorframe_codec::access_unit::Codec;
+use doorframe_codec::av1::rav1d::Rav1dDecoder;
+use doorframe_codec::decoder::Limits;
+use doorframe_codec::h264::openh264::Openh264Decoder;
+use doorframe_codec::units::{Color, Size};
+use doorframe_codec::{Decoder, Picture};
+use doorframe_transport::keys::{Epoch, SessionId};
+use doorframe_transport::track::TrackName;
+use doorframe_transport::unit::MediaUnit;
+use doorframe_transport::viewer::Event;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::{mpsc, watch};
+
+pub(super) struct Screen {
+    machine: doorframe_transport::Viewer,
+    session: Option<SessionId>,
+    decoder: Option<(Codec, Box<dyn Decoder>)>,
+    picture: Picture,
+    /// Epoch and position that decode next; anything else needs a keyframe.
+    next: Option<(Epoch, u64)>,
+    sink: Box<dyn Sink>,
+    references: Option<Arc<References>>,
+    stats: Arc<Mutex<ViewerStats>>,
+    state: Arc<watch::Sender<ViewerState>>,
+    started: Instant,
+    /// What overtook its session's manifest, which is read beside it.
+    pending: VecDeque<Message>,
+    /// First epoch shown in this session: until the next, what waited at the hub is shown as fast as it decodes.
+    first_epoch: Option<Epoch>,
+}
+
+/// Messages kept while their session's manifest is under way: more than a group of two seconds.
+const PENDING: usize = 256;
+/// An object that took less than this on its way did not wait for us at the hub.
+const PROMPT: Duration = Duration::from_millis(50);
+
+impl Screen {
+    pub(super) fn new(
+        machine: doorframe_transport::Viewer,
+        sink: Box<dyn Sink>,
+        references: Option<Arc<References>>,
+        stats: Arc<Mutex<ViewerStats>>,
+        state: Arc<watch::Sender<ViewerState>>,
+        started: Instant,
+    ) -> Self {
+        // Replaced by the first picture; 16x16 is as good as any.
+        let size = const {
+            match Size::new(16, 16) {
+                Some(size) => size,
+                None => unreachable!(),
+            }
+        };
+        Self {
+            machine,
+            session: None,
+            decoder: None,
+            picture: Picture::black(size, Color::default()),
+            next: None,
+            sink,
+            references,
+            stats,
+            state,
+            started,
+            pending: VecDeque::new(),
+            first_epoch: None,
+        }
+    }
+
+    /// Until the network side is gone.
+    pub(super) fn run(mut self, mut inbox: mpsc::Receiver<Message>) {
+        while let Some(message) = inbox.blocking_recv() {
+            self.handle(message);
+        }
+    }
+
+    fn handle(&mut self, message: Message) {
+        match message {
+            Message::Session(id, record) => {
+                self.handle_session(id, &record);
+                for waiting in std::mem::take(&mut self.pending) {
+                    if waiting.session() == id && self.session == Some(id) {
+                        self.handle(waiting);
+                    }
+                }
+            }
+            Message::Gone(id) if self.session == Some(id) => {
+                self.state.send_replace(ViewerState::Gone);
+            }
+            Message::Gone(_) => {}
+            message if self.session != Some(message.session()) => {
+                if self.pending.len() >= PENDING {
+                    self.pending.pop_front();
+                }
+                self.pending.push_back(message);
+            }
+            Message::Manifest(_, 0, record) => self.machine.handle_opening(&record, wall_us()),
+            Message::Manifest(_, _, record) => self.machine.handle_closing(&record),
+            Message::Video(_, epoch, object, received) => {
+                self.with_stats(|stats| stats.bytes += object.len() as u64);
+                self.machine.handle_object(TrackName::VIDEO, epoch, object);
+                return self.events(received);
+            }
+        }
+        self.events(wall_us());
+    }
+
+    fn handle_session(&mut self, id: SessionId, record: &[u8]) {
+        if self.session == Some(id) {
+            return;
+        }
+        let state = match self.machine.handle_session(record) {
+            Ok(facts) if facts.id == id => {
+                self.session = Some(id);
+                self.decoder = None;
+                self.next = None;
+                self.first_epoch = None;
+                ViewerState::Opening(id)
+            }
+            Ok(_) => {
+                self.session = None;
+                ViewerState::Rejected("the session's manifest belongs to another session".into())
+            }
+            Err(refused) => ViewerState::Rejected(refused.to_string()),
+        };
+        self.state.send_replace(state);
+    }
+
+    fn with_stats(&self, change: impl FnOnce(&mut ViewerStats)) {
+        change(&mut self.stats.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn events(&mut self, received: u64) {
+        while let Some(event) = self.machine.poll_event() {
+            match event {
+                Event::Unit { track: TrackName::VIDEO, epoch, position, unit } => {
+                    self.show(epoch, position, &unit, received);
+                }
+                Event::Closed { lost, .. } => self.with_stats(|stats| stats.lost += lost),
+                Event::Alarm(alarm) => {
+                    self.with_stats(|stats| stats.alarms += 1);
+                    self.state.send_replace(ViewerState::Alarm(alarm.to_string()));
+                }
+                _ => {}
+            }
+        }
+        let dropped = self.machine.drops().total();
+        self.with_stats(|stats| stats.dropped = dropped);
+    }
+
+    fn show(&mut self, epoch: Epoch, position: u64, media: &MediaUnit, received: u64) {
+        let opened = wall_us();
+        let unit = &media.unit;
+        if self.next.is_some_and(|next| (epoch, position) < next) {
+            // The tail of an epoch that the next keyframe has overtaken.
+            return self.with_stats(|stats| stats.undecoded += 1);
+        }
+        let follows = self.next == Some((epoch, position));
+        if !unit.is_keyframe() && !follows {
+            return self.with_stats(|stats| stats.undecoded += 1);
+        }
+        self.next = Some((epoch, position + 1));
+        self.sink.unit(unit);
+        let decoder = match &mut self.decoder {
+            Some((codec, decoder)) if *codec == unit.codec => decoder,
+            other => {
+                let decoder: Box<dyn Decoder> = match unit.codec {
+                    Codec::Av1 => match Rav1dDecoder::new(Limits::default()) {
+                        Ok(decoder) => Box::new(decoder),
+                        Err(_) => return self.with_stats(|stats| stats.undecoded += 1),
+                    },
+                    _ => Box::new(Openh264Decoder::new(Limits::default())),
+                };
+                &mut other.insert((unit.codec, decoder)).1
+            }
+        };
+        let shown = match decoder.decode(unit, &mut self.picture) {
+            Ok(shown) => shown,
+            Err(error) => {
+                tracing::debug!(%error, %epoch, position, "not decoded");
+                self.next = Some((epoch, u64::MAX));
+                return self.with_stats(|stats| stats.undecoded += 1);
+            }
+        };
+        let decoded = wall_us();
+        if !shown {
+            return;
+        }
+        self.sink.picture(&self.picture, unit.at);
+        let captured = self.machine.wall_us(unit.at);
+        let psnr = self.references.as_ref().and_then(|r| r.psnr_y(unit.at, &self.picture));
+        let between = |from: u64, to: u64| Duration::from_micros(to.saturating_sub(from));
+        let first = self.started.elapsed();
+        let sealed = captured.map(|c| c.saturating_add(u64::try_from(media.encoded_after.as_micros()).unwrap_or(0)));
+        // What waited at the hub before we came says nothing about the way.
+        let prompt = sealed.is_some_and(|sealed| between(sealed, received) < PROMPT);
+        if *self.first_epoch.get_or_insert(epoch) != epoch || prompt {
+            self.first_epoch = Some(Epoch(u32::MAX));
+        }
+        let caught_up = self.first_epoch == Some(Epoch(u32::MAX));
+        self.with_stats(|stats| {
+            stats.frames_shown += 1;
+            stats.keyframes += u64::from(unit.is_keyframe());
+            stats.first_picture.get_or_insert(first);
+            stats.open.record(between(received, opened));
+            stats.decode.record(between(opened, decoded));
+            if let (Some(captured), Some(sealed)) = (captured, sealed)
+                && caught_up
+            {
+                stats.network.record(between(sealed, received));
+                stats.capture_to_picture.record(between(captured, decoded));
+            }
+            if let Some(db) = psnr {
+                stats.psnr.0 += db;
+                stats.psnr.1 += 1;
+            }
+        });
+        let (session, size) = (self.session, self.picture.size());
+        let proved_fresh = self.machine.is_proved_fresh();
+        if let Some(session) = session {
+            self.state.send_if_modified(|state| {
+                let live = ViewerState::Live { session, epoch, size, proved_fresh };
+                let changed = *state != live;
+                if changed {
+                    *state = live;
+                }
+                changed
+            });
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Network side of a viewer: follows a camera's sessions and brings their records and objects to the decoder's thread.
+
+use bytes::Bytes;
+use doorframe_codec::units::MediaTime;
+use doorframe_transport::keys::{Epoch, SessionId};
+use doorframe_transport::moq::{GroupReader, Node, TrackReader};
+use std::sync::Arc;
+use tokio::sync::mpsc::Sender;
+use tokio::task::{AbortHandle, JoinSet};
+
+/// What the network brings. Each carries the time it came, by our wall clock in µs.
+#[derive(Debug)]
+pub(super) enum Message {
+    /// A session's manifest.
+    Session(SessionId, Bytes),
+    /// Opening (0) or closing (1) of an epoch.
+    Manifest(SessionId, u64, Bytes),
+    /// A sealed access unit.
+    Video(SessionId, Epoch, Bytes, u64),
+    /// A session is over.
+    Gone(SessionId),
+}
+
+impl Message {
+    /// Which session it belongs to.
+    pub(super) fn session(&self) -> SessionId {
+        match self {
+            Self::Session(id, _) | Self::Manifest(id, ..) | Self::Video(id, ..) | Self::Gone(id) => *id,
+        }
+    }
+}
+
+/// Follows one camera.
+pub(super) struct Follow {
+    pub(super) node: Arc<Node>,
+    pub(super) camera: String,
+    pub(super) messages: Sender<Message>,
+}
+
+const FIRST: u8 = 200;
+const VIDEO: u8 = 100;
+
+impl Follow {
+    /// Until it is aborted: the session announced last is watched.
+    pub(super) async fn run(self) {
+        let mut sessions = self.node.announcements(&self.camera);
+        let mut tasks = JoinSet::new();
+        let mut watched: Option<(SessionId, AbortHandle)> = None;
+        while let Some(announced) = sessions.next().await {
+            let Some(id) = SessionId::from_hex(&announced.name) else { continue };
+            while tasks.try_join_next().is_some() {}
+            if announced.is_live {
+                if let Some((_, task)) = watched.take() {
+                    task.abort();
+                }
+                let path = format!("{}/{id}", self.camera);
+                let task = tasks.spawn(session(self.node.clone(), path, id, self.messages.clone()));
+                watched = Some((id, task));
+            } else if let Some((current, task)) = &watched
+                && *current == id
+            {
+                // What is under way still arrives; the hub tells the end before the last bytes are through.
+                let _ = task;
+                if self.messages.send(Message::Gone(id)).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// Reads one session's tracks side by side.
+async fn session(node: Arc<Node>, path: String, id: SessionId, messages: Sender<Message>) {
+    let manifest_messages = messages.clone();
+    let video_messages = messages.clone();
+    let session = async {
+        let mut track = node.subscribe(&path, "session", FIRST).await.ok()?;
+        while let Some(mut group) = track.group().await {
+            while let Some(record) = group.object().await {
+                messages.send(Message::Session(id, record)).await.ok()?;
+            }
+        }
+        Some(())
+    };
+    let manifest = groups(&node, &path, "manifest", FIRST, move |mut group| {
+        let messages = manifest_messages.clone();
+        async move {
+            let mut position = 0;
+            while let Some(record) = group.object().await {
+                if messages.send(Message::Manifest(id, position, record)).await.is_err() {
+                    return;
+                }
+                position += 1;
+            }
+        }
+    });
+    let video = groups(&node, &path, "video", VIDEO, move |mut group| {
+        let messages = video_messages.clone();
+        async move {
+            let Ok(epoch) = u32::try_from(group.sequence()).map(Epoch) else { return };
+            while let Some(object) = group.object().await {
+                if messages.send(Message::Video(id, epoch, object, crate::wall_us())).await.is_err() {
+                    return;
+                }
+            }
+        }
+    });
+    let (_, (), ()) = tokio::join!(session, manifest, video);
+}
+
+/// Reads each group of a track as it begins, the tail of the one before beside it.
+async fn groups<F, R>(node: &Node, path: &str, track: &str, priority: u8, read: R)
+where
+    F: Future<Output = ()> + Send + 'static,
+    R: Fn(GroupReader) -> F,
+{
+    let Ok(mut track): Result<TrackReader, _> = node.subscribe(path, track, priority).await else { return };
+    let mut readers = JoinSet::new();
+    while let Some(group) = track.group().await {
+        while readers.try_join_next().is_some() {}
+        readers.spawn(read(group));
+    }
+    // The track is over, its last groups may not be.
+    while readers.join_next().await.is_some() {}
+}
+
+/// Publishes what this viewer wants signed, for as long as it watches.
+pub(super) async fn publish_challenge(node: Arc<Node>, id: String, challenge: [u8; 16]) {
+    let published = (|| {
+        let broadcast = node.broadcast(&format!("viewer/{id}"))?;
+        let track = broadcast.track("challenge", FIRST)?;
+        let mut group = track.group(0)?;
+        group.write(MediaTime::default(), Bytes::copy_from_slice(&challenge))?;
+        group.finish();
+        broadcast.announce()?;
+        Ok::<_, doorframe_transport::moq::CarriageError>((broadcast, track))
+    })();
+    match published {
+        Ok(_kept) => std::future::pending().await,
+        Err(error) => tracing::warn!(%error, "challenge not published"),
+    }
+}
