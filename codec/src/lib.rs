@@ -10,10 +10,17 @@
 //! | 2, C libraries and assembly | `convert`, `h264::openh264`, `av1::rav1e`, `av1::rav1d` (one feature each) |
 
 pub mod access_unit;
+pub mod clip;
+#[cfg(feature = "convert")]
+pub mod convert;
 pub mod decoder;
 pub mod encoder;
 pub mod frame;
+pub mod h264;
+pub mod mask;
 pub mod picture;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod units;
 
 pub use access_unit::AccessUnit;

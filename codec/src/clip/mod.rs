@@ -1,0 +1,4 @@
+//! Footage in files.
+
+pub mod annexb;
+pub mod mjpeg;

@@ -1,0 +1,13 @@
+//! H.264 by Cisco's openh264, compiled from source.
+//!
+//! The encoder speaks to the library through `openh264-sys2`, because the safe crate cannot set what matters here:
+//! the entropy coder, the slices, and the bitrate while it runs. The decoder is the safe crate's.
+
+mod decoder;
+mod encoder;
+
+pub use decoder::Openh264Decoder;
+pub use encoder::Openh264Encoder;
+
+#[cfg(test)]
+mod tests;
