@@ -1,21 +1,25 @@
 //! Sensor frame to access unit, and access unit to picture.
 //!
 //! The way of a frame: a [`Frame`] comes from a sensor in whatever layout the sensor has, is converted to an
-//! I420 [`Picture`], its private zones are painted over by a [`mask`], and an [`Encoder`] turns it into one
+//! I420 [`Picture`], its private zones are painted over by a [`mask`](mask::Mask), and an [`Encoder`] turns it into one
 //! [`AccessUnit`]. A [`Decoder`] goes the other way. Nothing here knows a network, a clock or a key.
 //!
 //! | floor | modules |
 //! |---|---|
-//! | 0, vocabulary and parsers | [`units`], [`frame`], [`picture`], [`access_unit`], [`encoder`], [`decoder`], [`clip`], [`h264::nal`], [`av1::obu`] |
+//! | 0, vocabulary and parsers | [`units`], [`frame`], [`picture`], [`access_unit`], [`encoder`], [`decoder`], [`mask`], [`clip`], [`bits`], [`h264::nal`], [`h264::params`], [`av1::obu`] |
 //! | 2, C libraries and assembly | `convert`, `h264::openh264`, `av1::rav1e`, `av1::rav1d` (one feature each) |
 
 pub mod access_unit;
+pub mod av1;
+pub mod bits;
 pub mod clip;
 #[cfg(feature = "convert")]
 pub mod convert;
 pub mod decoder;
 pub mod encoder;
 pub mod frame;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod h264;
 pub mod mask;
 pub mod picture;

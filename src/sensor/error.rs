@@ -81,12 +81,10 @@ pub enum SensorError {
         error: io::Error,
     },
     /// The clip is larger than is sensible to hold in memory.
-    #[error("the clip {clip} has {len} bytes, the most is {most}: cut it shorter")]
+    #[error("the clip {clip} has more than {most} bytes: cut it shorter")]
     TooLarge {
         /// Which clip.
         clip: String,
-        /// Its size.
-        len: u64,
         /// Largest size.
         most: u64,
     },
@@ -94,7 +92,7 @@ pub enum SensorError {
     #[error("the clip {0} is empty")]
     Empty(String),
     /// The file is no clip, or of a kind that is not read here.
-    #[error("{clip} is not a clip: it is neither an H.264 Annex B stream, IVF, YUV4MPEG2 nor Motion JPEG{hint}")]
+    #[error("{clip} is not a clip: it is neither an H.264 Annex B stream nor Motion JPEG{hint}")]
     NotAClip {
         /// Which file.
         clip: String,

@@ -1,18 +1,25 @@
-//! Where frames come from.
+//! Where frames come from: a V4L2 camera, a clip, or a test pattern.
 //!
-//! Every sensor behaves like a camera: it has its own rate, it never waits for a slow consumer, and it never hands
-//! out old frames in a burst.
+//! A [`Source`] is what a person writes (`v4l2:/dev/video0`, `clip:FILE`, `pattern:1280x720@30`); [`open`] makes a
+//! [`Sensor`] of it. Every sensor behaves like a camera: it has its own rate, it never waits for a slow consumer,
+//! and it never hands out old frames in a burst.
 
+mod clip;
 mod clock;
 mod counter;
 mod error;
 mod pace;
 mod pattern;
+mod source;
+#[cfg(target_os = "linux")]
+pub mod v4l2;
 
+pub use clip::{BUILT_IN, Clip};
 pub use clock::Clock;
 pub use counter::{draw_counter, read_counter};
 pub use error::SensorError;
 pub use pattern::Pattern;
+pub use source::{Source, SourceError};
 
 use doorframe_codec::frame::{Format, FrameError, Plane};
 use doorframe_codec::units::{FrameRate, Size, Uptime};
@@ -79,6 +86,26 @@ impl Default for Wanted {
     fn default() -> Self {
         Self::HD
     }
+}
+
+/// Opens `source`. A clip has its own size and rate; a pattern that names its own keeps them.
+///
+/// Capture times of its frames are on `clock`.
+///
+/// # Errors
+/// What is wrong with the source and what to do about it.
+pub fn open(source: &Source, wanted: Wanted, clock: Clock) -> Result<Box<dyn Sensor>, SensorError> {
+    Ok(match source {
+        #[cfg(target_os = "linux")]
+        Source::V4l2(Some(path)) => Box::new(v4l2::Camera::open(path, wanted, clock)?),
+        #[cfg(target_os = "linux")]
+        Source::V4l2(None) => Box::new(v4l2::Camera::open_first(wanted, clock)?),
+        #[cfg(not(target_os = "linux"))]
+        Source::V4l2(_) => return Err(SensorError::NotThisSystem),
+        Source::Clip(Some(path)) => Box::new(Clip::open(path, clock)?),
+        Source::Clip(None) => Box::new(Clip::built_in(clock)?),
+        Source::Pattern(own) => Box::new(Pattern::new(own.unwrap_or(wanted), clock)?),
+    })
 }
 
 /// The largest size within `size` whose sides are even, as 4:2:0 encoders need; `None` if a side is 1.

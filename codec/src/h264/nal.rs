@@ -1,4 +1,6 @@
-//! NAL units of an H.264 byte stream, and the bits inside them.
+//! NAL units of an H.264 byte stream.
+
+use crate::bits::BitReader;
 
 /// What a NAL unit holds (ITU-T H.264 table 7-1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -88,7 +90,7 @@ impl<'a> Nal<'a> {
 
     /// Bits after the header, emulation prevention removed.
     pub fn bits(&self) -> BitReader<'a> {
-        BitReader::new(self.payload)
+        BitReader::escaped(self.payload)
     }
 
     /// For a slice: `first_mb_in_slice`, the macroblock it begins with. 0 begins a picture.
@@ -151,104 +153,6 @@ fn trim_zeros(unit: &[u8]) -> &[u8] {
     unit.get(..kept).unwrap_or_default()
 }
 
-/// The bits ended, or an Exp-Golomb code is longer than 32 bits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("bits end too early")]
-pub struct BitsEnd;
-
-/// Reads bits, most significant first, and passes over `emulation_prevention_three_byte` (ITU-T H.264 §7.4.1).
-#[derive(Clone, Debug)]
-pub struct BitReader<'a> {
-    rest: &'a [u8],
-    zeros: u8,
-    current: u8,
-    left: u32,
-}
-
-impl<'a> BitReader<'a> {
-    /// Reads from the first bit of `payload`.
-    pub const fn new(payload: &'a [u8]) -> Self {
-        Self { rest: payload, zeros: 0, current: 0, left: 0 }
-    }
-
-    fn next_byte(&mut self) -> Result<u8, BitsEnd> {
-        let (&first, rest) = self.rest.split_first().ok_or(BitsEnd)?;
-        let (byte, rest) = if self.zeros >= 2 && first == 3 {
-            self.zeros = 0;
-            let (&byte, rest) = rest.split_first().ok_or(BitsEnd)?;
-            (byte, rest)
-        } else {
-            (first, rest)
-        };
-        self.rest = rest;
-        self.zeros = if byte == 0 { self.zeros.saturating_add(1) } else { 0 };
-        Ok(byte)
-    }
-
-    /// One bit.
-    ///
-    /// # Errors
-    /// At the end.
-    pub fn bit(&mut self) -> Result<bool, BitsEnd> {
-        if self.left == 0 {
-            self.current = self.next_byte()?;
-            self.left = 8;
-        }
-        self.left -= 1;
-        Ok((self.current >> self.left) & 1 == 1)
-    }
-
-    /// `count` bits, at most 32, as an unsigned number.
-    ///
-    /// # Errors
-    /// At the end, or for a `count` above 32.
-    pub fn bits(&mut self, count: u32) -> Result<u32, BitsEnd> {
-        if count > 32 {
-            return Err(BitsEnd);
-        }
-        let mut value = 0;
-        for _ in 0..count {
-            value = (value << 1) | u32::from(self.bit()?);
-        }
-        Ok(value)
-    }
-
-    /// Passes over `count` bits.
-    ///
-    /// # Errors
-    /// At the end.
-    pub fn skip(&mut self, count: u32) -> Result<(), BitsEnd> {
-        (0..count).try_for_each(|_| self.bit().map(drop))
-    }
-
-    /// An unsigned Exp-Golomb code, `ue(v)` (ITU-T H.264 §9.1).
-    ///
-    /// # Errors
-    /// At the end, or for a value above `u32::MAX - 1`.
-    pub fn exp_golomb(&mut self) -> Result<u32, BitsEnd> {
-        let mut zeros = 0;
-        while !self.bit()? {
-            zeros += 1;
-            if zeros > 31 {
-                return Err(BitsEnd);
-            }
-        }
-        let tail = self.bits(zeros)?;
-        Ok((1_u32 << zeros) - 1 + tail)
-    }
-
-    /// A signed Exp-Golomb code, `se(v)` (ITU-T H.264 §9.1.1).
-    ///
-    /// # Errors
-    /// As [`exp_golomb`](Self::exp_golomb).
-    pub fn signed_exp_golomb(&mut self) -> Result<i32, BitsEnd> {
-        let code = i64::from(self.exp_golomb()?);
-        let magnitude = (code + 1) / 2;
-        let value = if code % 2 == 1 { magnitude } else { -magnitude };
-        i32::try_from(value).map_err(|_| BitsEnd)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -268,29 +172,6 @@ mod tests {
     fn empty_units_are_passed_over() {
         let stream = [0, 0, 1, 0, 0, 1, 0, 0, 0, 1, 0x41];
         assert_eq!(nals(&stream).map(|nal| nal.kind()).collect::<Vec<_>>(), [NalKind::Slice]);
-    }
-
-    #[test]
-    fn emulation_prevention_is_no_bits() {
-        let mut bits = BitReader::new(&[0, 0, 3, 1, 0, 0, 3, 0, 0, 3, 3]);
-        assert_eq!(bits.bits(32), Ok(0x0000_0100));
-        assert_eq!(bits.bits(32), Ok(0x0000_0003));
-        assert_eq!(bits.bit(), Err(BitsEnd));
-    }
-
-    #[test]
-    fn exp_golomb_codes_are_those_of_the_table() {
-        // 1 010 011 00100 00101 then signed 00110 (5 -> 3), 00111 (6 -> -3)
-        let mut bits = BitReader::new(&[0b1010_0110, 0b0100_0010, 0b1001_1000, 0b1110_0000]);
-        let unsigned: Vec<_> = (0..5).map(|_| bits.exp_golomb().unwrap()).collect();
-        assert_eq!(unsigned, [0, 1, 2, 3, 4]);
-        assert_eq!(bits.signed_exp_golomb(), Ok(3));
-        assert_eq!(bits.signed_exp_golomb(), Ok(-3));
-    }
-
-    #[test]
-    fn a_code_of_32_zeros_is_refused() {
-        assert_eq!(BitReader::new(&[0, 0, 3, 0, 0, 3, 0x80, 0, 0, 3, 0, 0]).exp_golomb(), Err(BitsEnd));
     }
 
     proptest! {

@@ -1,6 +1,6 @@
 //! Parameter sets: what a decoder must know before the first slice.
 
-use super::nal::{BitReader, BitsEnd};
+use crate::bits::{BitReader, BitsEnd};
 use crate::units::{Color, FrameRate, Matrix, Range, Size};
 use thiserror::Error;
 
@@ -66,7 +66,7 @@ impl Sps {
     /// # Errors
     /// If it is cut short or a field is out of range.
     pub fn parse(payload: &[u8]) -> Result<Self, ParamsError> {
-        let mut bits = BitReader::new(payload);
+        let mut bits = BitReader::escaped(payload);
         let profile = byte(&mut bits)?;
         let constraints = byte(&mut bits)?;
         let level = byte(&mut bits)?;
@@ -303,9 +303,60 @@ impl Pps {
     /// # Errors
     /// If it is cut short or a field is out of range.
     pub fn parse(payload: &[u8]) -> Result<Self, ParamsError> {
-        let mut bits = BitReader::new(payload);
+        let mut bits = BitReader::escaped(payload);
         let id = small(&mut bits, 255, "pic_parameter_set_id")?;
         let sps = small(&mut bits, 31, "seq_parameter_set_id")?;
         Ok(Self { id, sps, cabac: bits.bit()? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Of a 1920x1080 file by x264: High, level 4.0, 30000/1001 frames a second, B-frames.
+    const X264: &[u8] = &[
+        0x64, 0x00, 0x28, 0xac, 0xd9, 0x40, 0x78, 0x02, 0x27, 0xe5, 0xc0, 0x44, 0x00, 0x00, 0x0f, 0xa4, 0x00, 0x03,
+        0xa9, 0x80, 0x3c, 0x60, 0xc6, 0x58,
+    ];
+
+    #[test]
+    fn a_set_of_x264_is_read_to_its_end() {
+        let sps = Sps::parse(X264).unwrap();
+        assert_eq!((sps.profile, sps.level, sps.id), (100, 40, 0));
+        assert_eq!((Some(sps.size), Some(sps.coded)), (Size::new(1920, 1080), Size::new(1920, 1088)));
+        assert_eq!(sps.rate, FrameRate::new(30_000, 1001));
+        assert_eq!(sps.reorder, Some(2));
+        assert!(sps.is_8_bit_420() && !sps.interlaced);
+        assert_eq!(sps.color_or_usual(), Color { range: Range::Limited, matrix: Matrix::Bt709 });
+    }
+
+    #[test]
+    fn a_set_cut_short_is_refused() {
+        for len in 0..9 {
+            assert_eq!(Sps::parse(&X264[..len]), Err(ParamsError::Short), "{len} bytes");
+        }
+    }
+
+    #[test]
+    fn a_picture_wider_than_any_here_is_refused() {
+        // Baseline, no fields but the size: ue(0) ue(0) ue(0) ue(0) ue(0) 0 ue(1000).
+        let bits = [66, 0, 10, 0b1111_1000, 0b0000_0000, 0b1111_1010, 0b0100_0000, 0];
+        assert_eq!(Sps::parse(&bits), Err(ParamsError::Range("pic_width_in_mbs_minus1")));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_parses_has_a_size_that_was_coded(
+            head in prop::sample::select(vec![66_u8, 77, 100, 122, 244]),
+            tail in prop::collection::vec(any::<u8>(), 0..64),
+        ) {
+            if let Ok(sps) = Sps::parse(&[&[head, 0, 31][..], &tail].concat()) {
+                prop_assert!(sps.size.width() <= sps.coded.width() && sps.size.height() <= sps.coded.height());
+                prop_assert!(sps.bit_depth <= 14 && sps.references <= 16);
+            }
+            let _ = Pps::parse(&tail);
+        }
     }
 }
