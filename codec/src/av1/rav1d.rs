@@ -126,7 +126,7 @@ impl Decoder for Rav1dDecoder {
     }
 
     fn name(&self) -> String {
-        "rav1d 1.1.0".to_owned()
+        "rav1d".to_owned()
     }
 }
 

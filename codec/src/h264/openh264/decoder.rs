@@ -2,6 +2,7 @@
 
 use crate::access_unit::{AccessUnit, Codec};
 use crate::decoder::{DecodeError, Decoder, Limits};
+use crate::h264::nal::{Nal, NalKind, nals};
 use crate::h264::params::Sps;
 use crate::h264::{Facts, facts};
 use crate::picture::Picture;
@@ -20,12 +21,15 @@ use std::collections::VecDeque;
 ///
 /// A new parameter set starts a new decoder inside: the library's handling of a change has an open heap over-read
 /// (cisco/openh264 #3925). Error concealment, where that lies, is off: after damage nothing is shown until the next
-/// keyframe. Feed it only what was authenticated, or run it in a process that may fall.
+/// keyframe, which must have its parameter sets in its own unit. Feed it only what was authenticated, or run it in a
+/// process that may fall.
 pub struct Openh264Decoder {
     inner: Option<::openh264::decoder::Decoder>,
     limits: Limits,
     flush: Flush,
     sps: Option<Sps>,
+    /// Bytes of the sequence parameter sets that `inner` was started with.
+    sets: Vec<u8>,
     waits: bool,
     ended: VecDeque<Picture>,
 }
@@ -33,7 +37,15 @@ pub struct Openh264Decoder {
 impl Openh264Decoder {
     /// For a live stream: each unit's picture comes at once.
     pub fn new(limits: Limits) -> Self {
-        Self { inner: None, limits, flush: Flush::Flush, sps: None, waits: true, ended: VecDeque::new() }
+        Self {
+            inner: None,
+            limits,
+            flush: Flush::Flush,
+            sps: None,
+            sets: Vec::new(),
+            waits: true,
+            ended: VecDeque::new(),
+        }
     }
 
     /// For a file, whose pictures may come in another order than their units.
@@ -74,7 +86,7 @@ impl Openh264Decoder {
     }
 
     /// Refuses what is over the limits or cannot be decoded, before the library sees it.
-    fn admit(&mut self, facts: &Facts) -> Result<(), DecodeError> {
+    fn admit(&mut self, facts: &Facts, data: &[u8]) -> Result<(), DecodeError> {
         if facts.bad_sps.is_some() {
             return Err(DecodeError::Damaged(sys::dsNoParamSets.into()));
         }
@@ -85,14 +97,18 @@ impl Openh264Decoder {
             if !sps.is_8_bit_420() {
                 return Err(DecodeError::Layout);
             }
-            if self.sps != Some(sps) {
+            let is_set = |nal: &Nal<'_>| matches!(nal.kind(), NalKind::Sps | NalKind::SubsetSps);
+            let sets: Vec<u8> = nals(data).filter(is_set).flat_map(|nal| nal.payload()).copied().collect();
+            if self.inner.is_none() || self.sets != sets {
                 if self.flush == Flush::NoFlush {
+                    // A failure to give its last pictures must not keep the next part of the file from showing.
                     let _ = self.drain();
                 }
                 self.inner = None;
                 self.waits = true;
-                self.sps = Some(sps);
+                self.sets = sets;
             }
+            self.sps = Some(sps);
         }
         if facts.is_keyframe() {
             self.waits = false;
@@ -139,7 +155,7 @@ impl Decoder for Openh264Decoder {
             return Err(DecodeError::UnitTooLarge(unit.data.len()));
         }
         let facts = facts(&unit.data);
-        self.admit(&facts)?;
+        self.admit(&facts, &unit.data)?;
         let shown = self.decode_admitted(&unit.data, picture);
         if shown.is_err() {
             // What the library keeps after an error is no ground to stand on.

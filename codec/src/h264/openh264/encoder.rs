@@ -28,8 +28,9 @@ pub struct Openh264Encoder {
     output: Box<sys::SFrameBSInfo>,
 }
 
-// SAFETY: the library's encoder has no thread of its own that outlives a call and no thread-local state; `&mut self`
-// on every method keeps its calls apart. The pointers in `output` are read only right after the call that set them.
+// SAFETY: the library's encoder keeps nothing for the thread that calls it, and its own threads work only during a call;
+// `&mut self` on every method keeps calls apart. The pointers in `output` are read only right after the call that set
+// them.
 unsafe impl Send for Openh264Encoder {}
 
 impl Openh264Encoder {

@@ -247,16 +247,14 @@ fn damaged_units_are_errors_and_the_next_keyframe_heals() {
     assert!(refused > 100, "{refused} of 450 units were refused");
 }
 
-#[test]
-fn a_clip_with_b_frames_shows_every_picture_in_order() {
-    let clip = include_bytes!("../../../testdata/bframes.h264");
-    let sps = facts(clip).sps.unwrap();
-    assert!(sps.reorder.unwrap() > 0, "{sps:?}");
+/// Every picture of a clip, in the order they are shown.
+fn clip_pictures(clip: &Bytes) -> Vec<Picture> {
     let mut decoder = Openh264Decoder::for_clips(Limits::default());
     let (mut picture, mut shown) = (blank(), Vec::new());
-    for data in crate::clip::annexb::access_units(&Bytes::from_static(clip)) {
+    for data in crate::clip::annexb::access_units(clip) {
         let kind = if facts(&data).is_keyframe() { Kind::Keyframe } else { Kind::Delta };
-        let unit = AccessUnit { codec: Codec::H264, kind, layer: TemporalLayer::BASE, size: sps.size, at: at(0), data };
+        let (layer, size) = (TemporalLayer::BASE, picture.size());
+        let unit = AccessUnit { codec: Codec::H264, kind, layer, size, at: at(0), data };
         if decoder.decode(&unit, &mut picture).unwrap() {
             shown.push(picture.clone());
         }
@@ -264,10 +262,29 @@ fn a_clip_with_b_frames_shows_every_picture_in_order() {
     while decoder.flush(&mut picture).unwrap() {
         shown.push(picture.clone());
     }
+    shown
+}
+
+#[test]
+fn a_clip_with_b_frames_shows_every_picture_in_order() {
+    let clip = include_bytes!("../../../testdata/bframes.h264");
+    let sps = facts(clip).sps.unwrap();
+    assert!(sps.reorder.unwrap() > 0, "{sps:?}");
+    let shown = clip_pictures(&Bytes::from_static(clip));
     assert_eq!(shown.len(), 6);
     // The test card changes steadily: each picture is nearer to its neighbour than to the one after.
     for three in shown.windows(3) {
         let (near, far) = (three[0].psnr_y(&three[1]).unwrap(), three[0].psnr_y(&three[2]).unwrap());
         assert!(near >= far - 0.5, "{near} dB to the next, {far} dB to the one after");
     }
+}
+
+#[test]
+fn a_clip_whose_size_changes_shows_every_picture() {
+    let clip = include_bytes!("../../../testdata/bframes.h264");
+    let size = size(96, 64);
+    let tail = units(&Scene::new(size, 10), &mut encoder(size, 300), 3);
+    let parts: Vec<&[u8]> = std::iter::once(&clip[..]).chain(tail.iter().map(|unit| &unit.data[..])).collect();
+    let sizes: Vec<_> = clip_pictures(&Bytes::from(parts.concat())).iter().map(Picture::size).collect();
+    assert_eq!(sizes, [[self::size(64, 48); 6].as_slice(), &[size; 3]].concat());
 }
