@@ -2,6 +2,7 @@
 //! those who join.
 
 use crate::link::HubLink;
+use crate::state::{StateDir, StateError, random32};
 use crate::token::{Claims, TokenKey};
 use crate::wall_us;
 use doorframe_transport::moq::{Dial, Node, Trust, relay, server_endpoint};
@@ -10,10 +11,11 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use thiserror::Error;
 use tokio::task::JoinHandle;
 use url::Url;
+use zeroize::Zeroizing;
 
 /// Why a hub does not start.
 #[derive(Debug, Error)]
@@ -33,6 +35,9 @@ pub enum HubError {
     /// No certificate could be made.
     #[error("cannot make a certificate: {0}")]
     Certificate(#[from] rcgen::Error),
+    /// Its secrets cannot be read, written or drawn.
+    #[error(transparent)]
+    State(#[from] StateError),
 }
 
 /// Browsers take certificates by hash only if they last 14 days or less; a day of that is for clocks that differ.
@@ -77,11 +82,48 @@ pub struct Hub {
     tasks: [JoinHandle<()>; 2],
 }
 
-/// A certificate of our own: ECDSA, 13 days from an hour ago.
+/// What makes a hub the same hub after a restart: the secret of its tokens and its certificate, which links pin.
+pub struct HubIdentity {
+    tokens: Zeroizing<[u8; 32]>,
+    own: OwnCertificate,
+}
+
+impl HubIdentity {
+    /// A hub that was never there before, reached as `host`.
+    ///
+    /// # Errors
+    /// If no randomness can be had, or `host` cannot be in a certificate.
+    pub fn fresh(host: &str) -> Result<Self, HubError> {
+        Ok(Self { tokens: Zeroizing::new(random32()?), own: OwnCertificate::make(host)? })
+    }
+
+    /// The hub kept in `state`; made and kept the first time, and its certificate anew when little of its life is left.
+    ///
+    /// # Errors
+    /// If the state cannot be read or written.
+    pub fn load(state: &StateDir, host: &str) -> Result<Self, HubError> {
+        let tokens = state.secret("hub-tokens")?;
+        let kept = state.read("hub-certificate")?.and_then(|bytes| OwnCertificate::parse(&bytes));
+        if let Some(own) = kept.filter(|own| own.age() < RENEW) {
+            return Ok(Self { tokens, own });
+        }
+        let own = OwnCertificate::make(host)?;
+        state.write("hub-certificate", &own.emit())?;
+        Ok(Self { tokens, own })
+    }
+}
+
+impl std::fmt::Debug for HubIdentity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("HubIdentity(..)")
+    }
+}
+
+/// A certificate of our own: ECDSA, 13 days from an hour before it was made.
 struct OwnCertificate {
+    made_s: u64,
     certificate: CertificateDer<'static>,
-    key: PrivateKeyDer<'static>,
-    hash: [u8; 32],
+    key: Zeroizing<Vec<u8>>,
 }
 
 impl OwnCertificate {
@@ -91,36 +133,72 @@ impl OwnCertificate {
         let mut name = DistinguishedName::new();
         name.push(DnType::CommonName, "Doorframe hub");
         params.distinguished_name = name;
-        let now = std::time::SystemTime::now();
+        let now = SystemTime::now();
         params.not_before = (now - Duration::from_secs(3600)).into();
         params.not_after = (now - Duration::from_secs(3600) + CERTIFICATE_LIFE).into();
-        let certificate = params.self_signed(&key)?;
-        let der = certificate.der().clone();
-        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &der);
+        let certificate = params.self_signed(&key)?.der().clone();
+        Ok(Self { made_s: wall_us() / 1_000_000, certificate, key: Zeroizing::new(key.serialize_der()) })
+    }
+
+    /// Time since it was made; long for one from the future, which a clock that was wrong has made.
+    fn age(&self) -> Duration {
+        let now = wall_us() / 1_000_000;
+        now.checked_sub(self.made_s).map_or(Duration::MAX, Duration::from_secs)
+    }
+
+    fn hash(&self) -> [u8; 32] {
         let mut hash = [0; 32];
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &self.certificate);
         hash.iter_mut().zip(digest.as_ref()).for_each(|(to, from)| *to = *from);
-        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        Ok(Self { certificate: der, key, hash })
+        hash
+    }
+
+    fn private_key(&self) -> PrivateKeyDer<'static> {
+        PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(self.key.to_vec()))
+    }
+
+    /// `u64 made ‖ u32 length ‖ certificate ‖ key`, for our own disk alone.
+    fn emit(&self) -> Zeroizing<Vec<u8>> {
+        let mut bytes = Zeroizing::new(self.made_s.to_be_bytes().to_vec());
+        bytes.extend_from_slice(&(self.certificate.len() as u32).to_be_bytes());
+        bytes.extend_from_slice(&self.certificate);
+        bytes.extend_from_slice(&self.key);
+        bytes
+    }
+
+    /// `None` for a damaged file: then a new one is made.
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        let (made, rest) = bytes.split_first_chunk::<8>()?;
+        let (len, rest) = rest.split_first_chunk::<4>()?;
+        let (certificate, key) = rest.split_at_checked(u32::from_be_bytes(*len) as usize)?;
+        Some(Self {
+            made_s: u64::from_be_bytes(*made),
+            certificate: certificate.to_vec().into(),
+            key: Zeroizing::new(key.to_vec()),
+        })
     }
 }
 
 impl Hub {
-    /// Starts a hub. Call it inside a tokio runtime. `secret` makes its tokens: the same secret, the same tokens.
+    /// Starts a hub. Call it inside a tokio runtime.
     ///
     /// # Errors
-    /// If the port is taken or no certificate can be made.
-    pub fn start(config: HubConfig, secret: &[u8; 32]) -> Result<Self, HubError> {
-        let own = OwnCertificate::make(&config.host)?;
+    /// If the port is taken or the certificate is not usable.
+    pub fn start(config: HubConfig, identity: &HubIdentity) -> Result<Self, HubError> {
+        let own = &identity.own;
         let listen = config.listen;
-        let endpoint = server_endpoint(listen, own.certificate, own.key).map_err(|error| match error.kind() {
-            io::ErrorKind::AddrInUse => HubError::InUse(listen),
-            _ => HubError::Listen { address: listen, error },
-        })?;
+        let endpoint =
+            server_endpoint(listen, own.certificate.clone(), own.private_key()).map_err(|error| {
+                match error.kind() {
+                    io::ErrorKind::AddrInUse => HubError::InUse(listen),
+                    _ => HubError::Listen { address: listen, error },
+                }
+            })?;
         let address = endpoint.local_addr().map_err(|error| HubError::Listen { address: listen, error })?;
-        let tokens = Arc::new(TokenKey::new(secret));
+        let tokens = Arc::new(TokenKey::new(&identity.tokens));
         let serve = tokio::spawn(serve(endpoint.clone(), tokens.clone()));
         let renew = tokio::spawn(renew(endpoint.clone(), config.host.clone()));
-        Ok(Self { endpoint, address, hash: own.hash, tokens, config, tasks: [serve, renew] })
+        Ok(Self { endpoint, address, hash: own.hash(), tokens, config, tasks: [serve, renew] })
     }
 
     /// Where it listens.
@@ -183,7 +261,7 @@ async fn renew(endpoint: quinn::Endpoint, host: String) {
     loop {
         tokio::time::sleep(RENEW).await;
         match OwnCertificate::make(&host) {
-            Ok(own) => match relay::renew_certificate(&endpoint, own.certificate, own.key) {
+            Ok(own) => match relay::renew_certificate(&endpoint, own.certificate.clone(), own.private_key()) {
                 Ok(()) => tracing::warn!("certificate renewed: links made before it no longer connect, make new ones"),
                 Err(error) => tracing::error!(%error, "certificate not renewed"),
             },

@@ -27,8 +27,8 @@ pub(super) struct CameraCommand {
 impl CameraCommand {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let state = StateDir::open(&self.state).map_err(Failure::of)?;
-        let identity = SigningKey::from_seed(&state.secret("camera-identity").map_err(Failure::of)?);
-        let identity = identity.map_err(Failure::of)?;
+        let identity = state.secret("camera-identity").map_err(Failure::of)?;
+        let identity = SigningKey::from_seed(&identity).map_err(Failure::of)?;
         let device_secret = state.secret("camera-secret").map_err(Failure::of)?;
         let owner = DeviceKey::from_seed(*state.secret("owner-device").map_err(Failure::of)?).map_err(Failure::of)?;
         let boot = next_boot(&state)?;

@@ -4,7 +4,7 @@ use super::page::PageArgs;
 use super::{CameraArgs, Failure, ReportArgs, status, watch};
 use clap::Args;
 use doorframe::camera::{Camera, CameraState};
-use doorframe::hub::{Hub, HubConfig};
+use doorframe::hub::{Hub, HubConfig, HubIdentity};
 use doorframe::link::WatchLink;
 use doorframe::report::{References, Report};
 use doorframe::sensor::Clock;
@@ -33,7 +33,9 @@ impl Demo {
         let random = || random32().map_err(Failure::of);
         let identity = SigningKey::from_seed(&Zeroizing::new(random()?)).map_err(Failure::of)?;
         let device = DeviceKey::from_seed(random()?).map_err(Failure::of)?;
-        let hub = Hub::start(HubConfig::local(), &random()?).map_err(Failure::of)?;
+        let config = HubConfig::local();
+        let hub =
+            HubIdentity::fresh(&config.host).and_then(|identity| Hub::start(config, &identity)).map_err(Failure::of)?;
         let link = hub.link().map_err(Failure::of)?;
         let page = self.page.serve().await?;
         let watch = WatchLink {
@@ -57,7 +59,7 @@ impl Demo {
             "  Open this link in a browser. It is a key: whoever has it can watch, as long as the demo runs. Ctrl-C ends it.\n"
         );
         let result = if measure {
-            self.measure(&watch, &camera, references, started).await
+            measured(&self.report, &watch, &camera, references, started).await
         } else {
             self.page.open(&watch);
             show(&camera).await;
@@ -67,31 +69,6 @@ impl Demo {
         hub.stop().await;
         ended?;
         result
-    }
-
-    async fn measure(
-        &self,
-        watch: &WatchLink,
-        camera: &Camera,
-        references: Option<Arc<References>>,
-        started: Instant,
-    ) -> Result<(), Failure> {
-        let challenge = random32().map_err(Failure::of)?;
-        let viewer = Viewer::start(watch, challenge, Box::new(NoSink), references).map_err(Failure::of)?;
-        let mut states = camera.state();
-        tokio::select! {
-            () = watch::follow(&viewer, &self.report) => {}
-            // A camera that cannot start says why when it is stopped.
-            _ = states.wait_for(|state| *state == CameraState::Ended) => {}
-        }
-        let state = camera.state().borrow().clone();
-        println!("  {}", status::camera_state(&state));
-        let report = Report::new(Some(&camera.stats()), &viewer.stop().await, started.elapsed());
-        println!("\n  {}", status::table(&report));
-        if let Some(path) = &self.report.report {
-            watch::write(path, &report)?;
-        }
-        Ok(())
     }
 }
 
@@ -119,4 +96,30 @@ async fn show(camera: &Camera) {
             }
         }
     }
+}
+
+/// Watches itself, and tells what was measured.
+async fn measured(
+    limits: &ReportArgs,
+    watch: &WatchLink,
+    camera: &Camera,
+    references: Option<Arc<References>>,
+    started: Instant,
+) -> Result<(), Failure> {
+    let challenge = random32().map_err(Failure::of)?;
+    let viewer = Viewer::start(watch, challenge, Box::new(NoSink), references).map_err(Failure::of)?;
+    let mut states = camera.state();
+    tokio::select! {
+        () = watch::follow(&viewer, limits) => {}
+        // A camera that cannot start says why when it is stopped.
+        _ = states.wait_for(|state| *state == CameraState::Ended) => {}
+    }
+    let state = camera.state().borrow().clone();
+    println!("  {}", status::camera_state(&state));
+    let report = Report::new(Some(&camera.stats()), &viewer.stop().await, started.elapsed());
+    println!("\n  {}", status::table(&report));
+    if let Some(path) = &limits.report {
+        watch::write(path, &report)?;
+    }
+    Ok(())
 }

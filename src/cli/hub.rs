@@ -2,7 +2,7 @@
 
 use super::{Failure, status};
 use clap::Args;
-use doorframe::hub::{Hub, HubConfig};
+use doorframe::hub::{Hub, HubConfig, HubError, HubIdentity};
 use doorframe::state::StateDir;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::path::PathBuf;
@@ -48,7 +48,6 @@ fn own_address() -> String {
 impl HubCommand {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let state = StateDir::open(&self.state).map_err(Failure::of)?;
-        let secret = state.secret("hub-tokens").map_err(Failure::of)?;
         let mut config = HubConfig::local();
         config.listen = self.listen;
         config.host = match self.host {
@@ -58,12 +57,13 @@ impl HubCommand {
         };
         config.scope = self.scope;
         config.token_life = Duration::from_secs(self.days * 86_400);
+        let identity = HubIdentity::load(&state, &config.host).map_err(Failure::of)?;
         let v6 = self.listen.ip() == Ipv6Addr::UNSPECIFIED;
-        let hub = match Hub::start(config.clone(), &secret) {
+        let hub = match Hub::start(config.clone(), &identity) {
             // Machines without IPv6 still have a hub.
-            Err(doorframe::hub::HubError::Listen { .. }) if v6 => {
+            Err(HubError::Listen { .. }) if v6 => {
                 config.listen = (Ipv4Addr::UNSPECIFIED, self.listen.port()).into();
-                Hub::start(config, &secret).map_err(Failure::of)?
+                Hub::start(config, &identity).map_err(Failure::of)?
             }
             other => other.map_err(Failure::of)?,
         };

@@ -21,6 +21,11 @@ enum Form {
     Ivf,
 }
 
+/// y4m has one rate for all its pictures; this is the nearest to what cameras do.
+const Y4M_HZ: u32 = 30;
+/// Times in an IVF file are in ms.
+const IVF_HZ: u32 = 1000;
+
 /// Writes what is watched.
 #[derive(Debug)]
 pub(super) struct Save {
@@ -91,10 +96,13 @@ impl Sink for Save {
         }
         let mut bytes = Vec::new();
         if self.form == Form::Ivf {
-            if self.frames == 0 {
-                ivf::emit_header(unit.size, MediaTime::HZ as u32, 1, &mut bytes);
+            if self.frames == 0
+                && let Some(rate) = FrameRate::whole(IVF_HZ)
+            {
+                bytes.extend_from_slice(&ivf::Header { size: unit.size, rate }.emit(0));
             }
-            ivf::emit_frame_header(unit.data.len(), unit.at.ticks(), &mut bytes);
+            let at = u64::try_from(unit.at.as_duration().as_millis()).unwrap_or(u64::MAX);
+            bytes.extend_from_slice(&ivf::emit_frame_header(at, u32::try_from(unit.data.len()).unwrap_or(u32::MAX)));
         }
         self.frames += 1;
         let result = self.file.write_all(&bytes).and_then(|()| self.file.write_all(&unit.data));
@@ -106,12 +114,12 @@ impl Sink for Save {
             return;
         }
         let mut header = Vec::new();
-        if self.frames == 0 {
-            // y4m has one rate for all; 30 is the nearest to what cameras do.
-            let rate = FrameRate::whole(30);
-            rate.into_iter().for_each(|rate| y4m::emit_header(picture.size(), rate, picture.color(), &mut header));
+        if self.frames == 0
+            && let Some(rate) = FrameRate::whole(Y4M_HZ)
+        {
+            header = y4m::Header { size: picture.size(), rate, color: picture.color() }.emit();
         }
-        y4m::emit_frame_header(&mut header);
+        header.extend_from_slice(y4m::FRAME_HEADER);
         self.frames += 1;
         let result = self.file.write_all(&header).and_then(|()| self.file.write_all(picture.samples()));
         self.done(result);

@@ -1,7 +1,7 @@
 //! What a person sees while it runs: changes of state, and one line of figures that stays in place.
 
-use doorframe::camera::{CameraState, CameraStats, UplinkState};
-use doorframe::report::{Report, ViewerStats};
+use doorframe::camera::{CameraState, UplinkState};
+use doorframe::report::{CameraStats, Report, ViewerStats};
 use doorframe::viewer::ViewerState;
 use std::io::{IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};

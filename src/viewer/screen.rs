@@ -172,10 +172,7 @@ impl Screen {
             Some((codec, decoder)) if *codec == unit.codec => decoder,
             other => {
                 let decoder: Box<dyn Decoder> = match unit.codec {
-                    Codec::Av1 => match Rav1dDecoder::new(Limits::default()) {
-                        Ok(decoder) => Box::new(decoder),
-                        Err(_) => return self.with_stats(|stats| stats.undecoded += 1),
-                    },
+                    Codec::Av1 => Box::new(Rav1dDecoder::new(Limits::default())),
                     _ => Box::new(Openh264Decoder::new(Limits::default())),
                 };
                 &mut other.insert((unit.codec, decoder)).1

@@ -1,0 +1,59 @@
+//! Every fuzz seed and every crash ever found, replayed on stable: what a fuzzer once broke stays mended.
+
+#![expect(clippy::unwrap_used, reason = "a test may fail")]
+
+use doorframe::codec::fuzzing::{check_access_unit, check_clip, check_h264_decode, check_mjpeg};
+use doorframe::transport::fuzzing::{check_manifest, check_object};
+use std::path::{Path, PathBuf};
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_file()).collect();
+    files.sort();
+    files
+}
+
+/// An empty folder fails: a replay of nothing is silently green.
+fn replay(target: &str, check: fn(&[u8])) {
+    let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");
+    let seeds = files(&fuzz.join("corpus").join(target));
+    assert!(!seeds.is_empty(), "no seeds for {target}");
+    let mut failed = Vec::new();
+    for path in seeds.into_iter().chain(files(&fuzz.join("regressions").join(target))) {
+        let bytes = std::fs::read(&path).unwrap();
+        if std::panic::catch_unwind(|| check(&bytes)).is_err() {
+            failed.push(path);
+        }
+    }
+    assert!(failed.is_empty(), "{failed:?}");
+}
+
+#[test]
+fn sealed_objects() {
+    replay("sealed_object", check_object);
+}
+
+#[test]
+fn manifests() {
+    replay("manifest", check_manifest);
+}
+
+#[test]
+fn access_units() {
+    replay("access_unit", check_access_unit);
+}
+
+#[test]
+fn h264_decoding() {
+    replay("h264_decode", check_h264_decode);
+}
+
+#[test]
+fn clips() {
+    replay("clip", check_clip);
+}
+
+#[test]
+fn mjpeg_frames() {
+    replay("mjpeg", check_mjpeg);
+}
