@@ -4,26 +4,25 @@ use doorframe::sensor::{self, Clock, Pattern, Source, Wanted, read_counter};
 use doorframe_codec::access_unit::Kind;
 use doorframe_codec::convert::Converter;
 use doorframe_codec::decoder::Limits;
-use doorframe_codec::encoder::Config;
+use doorframe_codec::encoder::{Config, ConfigError};
 use doorframe_codec::h264::openh264::{Openh264Decoder, Openh264Encoder};
 use doorframe_codec::units::{Bitrate, Color, FrameRate, MediaTime, Size};
 use doorframe_codec::{Decoder, Encoder, Picture};
 use std::time::Instant;
 
-fn wanted(width: u32, height: u32, fps: u32) -> Wanted {
-    Wanted { size: Size::new(width, height).unwrap(), rate: FrameRate::whole(fps).unwrap() }
+fn wanted(width: u32, height: u32, fps: u32) -> Option<Wanted> {
+    Some(Wanted { size: Size::new(width, height)?, rate: FrameRate::whole(fps)? })
 }
 
-fn encoder(wanted: Wanted, kbps: u32) -> Openh264Encoder {
-    let config = Config::new(wanted.size, wanted.rate, Bitrate::from_kbps(kbps));
-    Openh264Encoder::new(config.check().unwrap()).unwrap()
+fn encoder(wanted: Wanted, kbps: u32) -> Result<Openh264Encoder, ConfigError> {
+    Openh264Encoder::new(Config::new(wanted.size, wanted.rate, Bitrate::from_kbps(kbps)).check()?)
 }
 
 #[test]
 fn the_counter_survives_an_encoder_at_a_starved_rate() {
     for (width, height, kbps) in [(1280, 720, 300), (320, 240, 60)] {
-        let wanted = wanted(width, height, 30);
-        let mut encoder = encoder(wanted, kbps);
+        let wanted = wanted(width, height, 30).unwrap();
+        let mut encoder = encoder(wanted, kbps).unwrap();
         let mut decoder = Openh264Decoder::new(Limits::default());
         let mut decoded = Picture::black(wanted.size, Color::default());
         let mut shown = 0;
@@ -47,7 +46,7 @@ fn the_counter_survives_an_encoder_at_a_starved_rate() {
 fn a_pattern_opened_by_its_name_gives_frames_in_order() {
     let source: Source = "pattern:320x240@60".parse().unwrap();
     let mut sensor = sensor::open(&source, Wanted::HD, Clock::new(Instant::now())).unwrap();
-    assert_eq!((sensor.size(), sensor.name()), (wanted(320, 240, 60).size, "test pattern, 320x240 at 60 fps"));
+    assert_eq!((sensor.size(), sensor.name()), (wanted(320, 240, 60).unwrap().size, "test pattern, 320x240 at 60 fps"));
     let mut converter = Converter::new();
     let mut picture = Picture::black(sensor.size(), Color::default());
     let mut numbers = Vec::new();
@@ -64,7 +63,7 @@ fn a_pattern_opened_by_its_name_gives_frames_in_order() {
 fn the_built_in_clip_can_be_converted_and_encoded_again() {
     let mut sensor = sensor::open(&Source::Clip(None), Wanted::HD, Clock::new(Instant::now())).unwrap();
     let wanted = Wanted { size: sensor.size(), rate: sensor.rate() };
-    let mut encoder = encoder(wanted, 3000);
+    let mut encoder = encoder(wanted, 3000).unwrap();
     let mut converter = Converter::new();
     let mut picture = Picture::black(wanted.size, Color::default());
     for index in 0..5 {

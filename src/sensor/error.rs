@@ -1,6 +1,7 @@
 //! What can go wrong with a sensor, in words for the person who can put it right.
 
 use super::Pattern;
+use doorframe_codec::clip::ClipError;
 use doorframe_codec::frame::FrameError;
 use doorframe_codec::units::Size;
 use std::io;
@@ -92,12 +93,20 @@ pub enum SensorError {
     #[error("the clip {0} is empty")]
     Empty(String),
     /// The file is no clip, or of a kind that is not read here.
-    #[error("{clip} is not a clip: it is neither an H.264 Annex B stream nor Motion JPEG{hint}")]
+    #[error("{clip} is not a clip: it is neither an H.264 Annex B stream, AV1 in IVF, y4m nor Motion JPEG{hint}")]
     NotAClip {
         /// Which file.
         clip: String,
         /// What to do about it, if that can be told.
         hint: &'static str,
+    },
+    /// The clip begins like one, but its header is bad.
+    #[error("the clip {clip} is damaged: {error}")]
+    Clip {
+        /// Which clip.
+        clip: String,
+        /// What is wrong with it.
+        error: ClipError,
     },
     /// The clip can be told to be one, but nothing in it can be shown.
     #[error("no picture of the clip {clip} can be decoded: {why}")]
@@ -142,6 +151,7 @@ impl SensorError {
             | Self::TooLarge { .. }
             | Self::Empty(_)
             | Self::NotAClip { .. }
+            | Self::Clip { .. }
             | Self::NoPicture { .. }
             | Self::PatternSize(_)
             | Self::Frame(_)

@@ -21,9 +21,9 @@ pub use error::SensorError;
 pub use pattern::Pattern;
 pub use source::{Source, SourceError};
 
+use doorframe_codec::Frame;
 use doorframe_codec::frame::{Format, FrameError, Plane};
-use doorframe_codec::units::{FrameRate, Size, Uptime};
-use doorframe_codec::{Frame, Picture};
+use doorframe_codec::units::{Color, FrameRate, Size, Uptime};
 
 /// A source of frames that lends them one at a time, so that nothing needs to be copied.
 pub trait Sensor: Send {
@@ -113,12 +113,12 @@ const fn even(size: Size) -> Option<Size> {
     Size::new(size.width() & !1, size.height() & !1)
 }
 
-/// `picture` as a frame, without its last column or row where a side is odd.
-fn lend(picture: &Picture, captured: Uptime) -> Result<Frame<'_>, FrameError> {
-    let size = picture.size();
-    let [y, u, v] = picture.planes();
+/// I420 samples without padding as a frame, without its last column or row where a side is odd.
+fn lend(size: Size, color: Color, samples: &[u8], captured: Uptime) -> Result<Frame<'_>, FrameError> {
     let (stride, chroma_stride) = (size.width() as usize, size.chroma_width() as usize);
+    let (y, chroma) = samples.split_at_checked(size.pixels()).unwrap_or_default();
+    let (u, v) = chroma.split_at(chroma.len() / 2);
     let planes =
         [Plane { data: y, stride }, Plane { data: u, stride: chroma_stride }, Plane { data: v, stride: chroma_stride }];
-    Frame::new(Format::I420, even(size).unwrap_or(size), picture.color(), captured, &planes)
+    Frame::new(Format::I420, even(size).unwrap_or(size), color, captured, &planes)
 }

@@ -63,7 +63,7 @@ impl Sensor for Pattern {
         self.losses.skipped += due.skipped;
         self.scene.draw(&mut self.picture, due.index, self.wanted.rate);
         self.clock.sleep_until(due.at);
-        Ok(lend(&self.picture, due.at)?)
+        Ok(lend(self.picture.size(), self.picture.color(), self.picture.samples(), due.at)?)
     }
 
     fn size(&self) -> Size {

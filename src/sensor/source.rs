@@ -14,7 +14,7 @@ use thiserror::Error;
 /// | `v4l2` | the first camera that can be used |
 /// | `v4l2:/dev/video0` | that camera; a name under `/dev/v4l/by-id` keeps to one camera however they are plugged in |
 /// | `clip` | the built-in clip |
-/// | `clip:FILE` | an H.264 Annex B or Motion JPEG file, again and again |
+/// | `clip:FILE` | an H.264 Annex B, AV1 IVF, y4m or Motion JPEG file, again and again |
 /// | `pattern` | the test pattern, as large and fast as is wanted |
 /// | `pattern:1280x720@30` | the test pattern of this size and rate; `30000/1001` is a rate too |
 #[derive(Clone, Debug, PartialEq, Eq)]

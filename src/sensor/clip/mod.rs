@@ -49,7 +49,7 @@ impl Clip {
     /// Largest file that is read: all of it is held in memory.
     pub const MAX_BYTES: u64 = 1 << 30;
 
-    /// Opens the clip in the file at `path`: H.264 Annex B or Motion JPEG, by its content.
+    /// Opens the clip in the file at `path`: H.264 Annex B, AV1 in IVF, y4m or Motion JPEG, by its content.
     ///
     /// # Errors
     /// If it cannot be read, is none of these, or not one picture of it can be decoded.
@@ -79,7 +79,7 @@ impl Clip {
     /// # Errors
     /// As [`Clip::open`].
     pub fn of(clip: String, bytes: Bytes, clock: Clock) -> Result<Self, SensorError> {
-        let reel = reel::open(&clip, bytes)?;
+        let reel = reel::open(&clip, &bytes)?;
         let rate = reel.rate();
         let (send, ahead) = sync_channel(AHEAD);
         let (spare, used) = channel();
@@ -126,7 +126,8 @@ impl Sensor for Clip {
         }
         self.clock.sleep_until(due.at);
         Ok(match self.lent.insert(image) {
-            Image::Picture(picture) => lend(picture, due.at)?,
+            Image::Picture(picture) => lend(picture.size(), picture.color(), picture.samples(), due.at)?,
+            Image::Samples { size, color, data } => lend(*size, *color, data, due.at)?,
             Image::Jpeg { data, .. } => {
                 let color = Color { range: Range::Full, matrix: Matrix::Bt601 };
                 Frame::new(Format::Mjpeg, self.size, color, due.at, &[Plane { data, stride: 0 }])?
@@ -262,7 +263,7 @@ mod tests {
 
     #[test]
     fn what_is_no_clip_is_told_why() {
-        let kinds = "is not a clip: it is neither an H.264 Annex B stream nor Motion JPEG";
+        let kinds = "is not a clip: it is neither an H.264 Annex B stream, AV1 in IVF, y4m nor Motion JPEG";
         let mp4 = b"\0\0\0\x20ftypisom\0\0\x02\0isomiso2avc1mp41";
         assert_eq!(refusal(b""), "the clip a.264 is empty");
         assert_eq!(refusal(b"\0"), format!("a.264 {kinds}"));
@@ -273,11 +274,38 @@ mod tests {
     #[test]
     fn a_clip_with_nothing_to_show_is_told_why() {
         let before = "no picture of the clip a.264 can be decoded: ";
-        let junk: Vec<u8> = [0, 0, 0, 1].into_iter().chain((0..9999_u32).map(|n| (n * 7 % 251) as u8)).collect();
-        let headless = &BUILT_IN[starts(1)[0]..starts(1)[9]];
-        for bytes in [&[0, 0, 0, 1][..], &[0, 0, 1, 0x67, 1, 2, 3], &junk, headless, &[0xff, 0xd8, 0xff, 0xe0, 0]] {
+        let parameters = &BUILT_IN[..starts(5)[0]];
+        let headless = [parameters, &BUILT_IN[starts(1)[0]..starts(1)[9]]].concat();
+        let jpeg = [0xff, 0xd8, 0xff, 0xe0, 0];
+        let y4m = b"YUV4MPEG2 W64 H48 F30:1\nFRAME\nshort";
+        for bytes in [parameters, &headless, &jpeg, y4m, b"YUV4MPEG2 W64 H48 F30:1\n"] {
             let message = refusal(bytes);
             assert!(message.starts_with(before) && message.len() > before.len() + 5, "{message}");
+        }
+    }
+
+    #[test]
+    fn a_clip_with_a_bad_header_is_told_why() {
+        assert!(refusal(b"YUV4MPEG2 W0 H48 F30:1\n").starts_with("the clip a.264 is damaged: header"));
+        assert!(refusal(b"DKIF\0\0\x20\0VP80").starts_with("the clip a.264 is damaged: "));
+    }
+
+    #[test]
+    fn samples_of_a_file_are_lent_as_they_are() {
+        let mut file = b"YUV4MPEG2 W5 H3 F50:1 C420jpeg\n".to_vec();
+        for level in [10, 20] {
+            file.extend(b"FRAME\n");
+            file.extend([[level; 15].as_slice(), &[level + 1; 6], &[level + 2; 6]].concat());
+        }
+        let mut clip = clip(&file).unwrap();
+        assert_eq!((clip.size(), clip.rate()), (Size::new(4, 2).unwrap(), FrameRate::whole(50).unwrap()));
+        for level in [10, 20, 10] {
+            let frame = clip.next().unwrap();
+            assert_eq!(frame.size(), Size::new(4, 2).unwrap(), "an odd size is cropped");
+            assert_eq!(
+                frame.planes().iter().map(|plane| plane.data[0]).collect::<Vec<_>>(),
+                [level, level + 1, level + 2]
+            );
         }
     }
 

@@ -3,28 +3,29 @@
 use crate::sensor::SensorError;
 use bytes::Bytes;
 use doorframe_codec::access_unit::{Codec, Kind};
-use doorframe_codec::clip::{annexb, mjpeg};
-use doorframe_codec::decoder::Limits;
+use doorframe_codec::av1::rav1d::Rav1dDecoder;
+use doorframe_codec::clip::{self, ClipError, annexb, ivf, mjpeg, y4m};
+use doorframe_codec::decoder::{DecodeError, Limits};
 use doorframe_codec::h264::openh264::Openh264Decoder;
 use doorframe_codec::units::{Color, FrameRate, MediaTime, Size, TemporalLayer};
-use doorframe_codec::{AccessUnit, Decoder, Picture, h264};
+use doorframe_codec::{AccessUnit, Decoder, Picture, av1, h264};
 
 /// One image of a clip.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Image {
+    /// Decoded.
     Picture(Picture),
+    /// As it is in the file, laid out as [`Picture::samples`].
+    Samples { size: Size, color: Color, data: Bytes },
     /// A JPEG, left to the consumer as it is.
-    Jpeg {
-        size: Size,
-        data: Bytes,
-    },
+    Jpeg { size: Size, data: Bytes },
 }
 
 impl Image {
     pub(super) fn size(&self) -> Size {
         match self {
             Self::Picture(picture) => picture.size(),
-            Self::Jpeg { size, .. } => *size,
+            Self::Samples { size, .. } | Self::Jpeg { size, .. } => *size,
         }
     }
 }
@@ -54,29 +55,41 @@ const USUAL_RATE: FrameRate = {
 };
 
 /// Makes a reel of a clip's bytes, by what they begin with.
-pub(super) fn open(clip: &str, bytes: Bytes) -> Result<Box<dyn Reel>, SensorError> {
-    if bytes.is_empty() {
-        return Err(SensorError::Empty(clip.to_owned()));
-    }
-    match sniff(&bytes) {
-        Some(Form::AnnexB) => Ok(Box::new(H264::new(annexb::access_units(&bytes).collect()))),
-        Some(Form::Mjpeg) => Ok(Box::new(Mjpeg::new(&bytes))),
-        None => Err(SensorError::NotAClip { clip: clip.to_owned(), hint: hint(&bytes) }),
-    }
+pub(super) fn open(clip: &str, bytes: &Bytes) -> Result<Box<dyn Reel>, SensorError> {
+    reel(bytes).map_err(|error| match error {
+        ClipError::Empty => SensorError::Empty(clip.to_owned()),
+        ClipError::Unknown => SensorError::NotAClip { clip: clip.to_owned(), hint: hint(bytes) },
+        error => SensorError::Clip { clip: clip.to_owned(), error },
+    })
 }
 
-/// What a clip can be.
-enum Form {
-    AnnexB,
-    Mjpeg,
-}
-
-fn sniff(bytes: &[u8]) -> Option<Form> {
-    match bytes {
-        [0, 0, 1, ..] | [0, 0, 0, 1, ..] => Some(Form::AnnexB),
-        [0xff, 0xd8, 0xff, ..] => Some(Form::Mjpeg),
-        _ => None,
-    }
+fn reel(bytes: &Bytes) -> Result<Box<dyn Reel>, ClipError> {
+    Ok(match clip::sniff(bytes)? {
+        clip::Kind::AnnexB => {
+            let units: Vec<_> = annexb::access_units(bytes).collect();
+            let rate = units.iter().find_map(|unit| h264::facts(unit).sps?.rate).unwrap_or(USUAL_RATE);
+            let decoder = Library::H264(Box::new(Openh264Decoder::for_clips(Limits::default())));
+            Box::new(Coded { units, rate, decoder, at: 0 })
+        }
+        clip::Kind::Ivf => {
+            let (header, start) = ivf::Header::parse(bytes)?;
+            let units = ivf::frames(bytes, start).map(|frame| frame.data).collect();
+            let decoder = Library::Av1(Box::new(Rav1dDecoder::new(Limits::default())));
+            Box::new(Coded { units, rate: header.rate, decoder, at: 0 })
+        }
+        clip::Kind::Y4m => {
+            let (header, start) = y4m::Header::parse(bytes)?;
+            let (size, color) = (header.size, header.color);
+            let frames = y4m::frames(bytes, &header, start);
+            let images = frames.map(|data| Some(Image::Samples { size, color, data: bytes.slice_ref(data) })).collect();
+            Box::new(Ready { images, rate: header.rate, at: 0 })
+        }
+        clip::Kind::Mjpeg => {
+            let sized = |data| Some(Image::Jpeg { size: mjpeg::scan(data)?.size?, data: bytes.slice_ref(data) });
+            Box::new(Ready { images: mjpeg::pictures(bytes).map(sized).collect(), rate: USUAL_RATE, at: 0 })
+        }
+        _ => return Err(ClipError::Unknown),
+    })
 }
 
 /// What to do about a file that is a film, but of another kind.
@@ -92,35 +105,28 @@ fn hint(bytes: &[u8]) -> &'static str {
     }
 }
 
-/// Access units of H.264.
-struct H264 {
+/// Access units, to be decoded.
+struct Coded {
     units: Vec<Bytes>,
     rate: FrameRate,
-    decoder: Openh264Decoder,
+    decoder: Library,
     /// Which unit is next.
     at: usize,
 }
 
-impl H264 {
-    fn new(units: Vec<Bytes>) -> Self {
-        let rate = units.iter().find_map(|unit| h264::facts(unit).sps?.rate).unwrap_or(USUAL_RATE);
-        Self { units, rate, decoder: Openh264Decoder::for_clips(Limits::default()), at: 0 }
-    }
-}
-
-impl Reel for H264 {
+impl Reel for Coded {
     fn next(&mut self, spare: Option<Picture>) -> Next {
         let mut picture = spare.unwrap_or_else(no_picture);
         while let Some(data) = self.units.get(self.at) {
-            let unit = access_unit(data, self.at);
+            let at = self.at;
             self.at += 1;
-            match self.decoder.decode(&unit, &mut picture) {
+            match self.decoder.decode(data, at, &mut picture) {
                 Ok(true) => return Next::Image(Image::Picture(picture)),
                 Ok(false) => {}
                 Err(error) => return Next::Damaged(error.to_string()),
             }
         }
-        if let Ok(true) = self.decoder.flush(&mut picture) {
+        if self.decoder.flush(&mut picture) {
             return Next::Image(Image::Picture(picture));
         }
         self.decoder.reset();
@@ -133,58 +139,85 @@ impl Reel for H264 {
     }
 }
 
-fn access_unit(data: &Bytes, index: usize) -> AccessUnit {
-    let facts = h264::facts(data);
-    AccessUnit {
-        codec: Codec::H264,
-        kind: if facts.is_keyframe() { Kind::Keyframe } else { Kind::Delta },
-        layer: TemporalLayer::BASE,
-        // The decoder reads the size from the unit itself.
-        size: facts.sps.map_or(no_size(), |sps| sps.size),
-        at: MediaTime::from_ticks(index as u64),
-        data: data.clone(),
+/// The decoder of a clip.
+enum Library {
+    H264(Box<Openh264Decoder>),
+    Av1(Box<Rav1dDecoder>),
+}
+
+impl Library {
+    fn decode(&mut self, data: &Bytes, at: usize, picture: &mut Picture) -> Result<bool, DecodeError> {
+        let (codec, keyframe) = match self {
+            Self::H264(_) => (Codec::H264, h264::facts(data).is_keyframe()),
+            Self::Av1(_) => (Codec::Av1, av1::facts(data).is_keyframe()),
+        };
+        let unit = AccessUnit {
+            codec,
+            kind: if keyframe { Kind::Keyframe } else { Kind::Delta },
+            layer: TemporalLayer::BASE,
+            // Decoders read the size from the unit itself.
+            size: NO_SIZE,
+            at: MediaTime::from_ticks(at as u64),
+            data: data.clone(),
+        };
+        match self {
+            Self::H264(decoder) => decoder.decode(&unit, picture),
+            Self::Av1(decoder) => {
+                // AV1 shows no gap by itself: without this, deltas after damage would be decoded from what was before.
+                decoder.decode(&unit, picture).inspect_err(|_| decoder.reset())
+            }
+        }
+    }
+
+    /// Whether a picture was still inside at the end of the clip. What is damaged there is lost.
+    fn flush(&mut self, picture: &mut Picture) -> bool {
+        match self {
+            Self::H264(decoder) => decoder.flush(picture).unwrap_or(false),
+            Self::Av1(_) => false,
+        }
+    }
+
+    fn reset(&mut self) {
+        match self {
+            Self::H264(decoder) => decoder.reset(),
+            Self::Av1(decoder) => decoder.reset(),
+        }
     }
 }
 
-const fn no_size() -> Size {
+const NO_SIZE: Size = {
     let Some(size) = Size::new(1, 1) else { unreachable!() };
     size
-}
+};
 
 /// For a decoder to make as large as it needs.
 fn no_picture() -> Picture {
-    Picture::black(no_size(), Color::default())
+    Picture::black(NO_SIZE, Color::default())
 }
 
-/// JPEG pictures one after the other.
-struct Mjpeg {
-    /// Each with its size, if it tells one.
-    pictures: Vec<(Option<Size>, Bytes)>,
+/// Images that need no decoding here.
+struct Ready {
+    /// `None` for a JPEG that tells no size.
+    images: Vec<Option<Image>>,
+    rate: FrameRate,
     at: usize,
 }
 
-impl Mjpeg {
-    fn new(bytes: &Bytes) -> Self {
-        let found = mjpeg::pictures(bytes);
-        let pictures = found.map(|data| (mjpeg::scan(data).and_then(|jpeg| jpeg.size), bytes.slice_ref(data)));
-        Self { pictures: pictures.collect(), at: 0 }
-    }
-}
-
-impl Reel for Mjpeg {
+impl Reel for Ready {
     fn next(&mut self, _spare: Option<Picture>) -> Next {
-        let Some((size, data)) = self.pictures.get(self.at) else {
+        let Some(image) = self.images.get(self.at) else {
             self.at = 0;
             return Next::End;
         };
         self.at += 1;
-        match *size {
-            Some(size) => Next::Image(Image::Jpeg { size, data: data.clone() }),
+        match image {
+            // Cheap: it shares the file's bytes.
+            Some(image) => Next::Image(image.clone()),
             None => Next::Damaged("a JPEG tells no size".to_owned()),
         }
     }
 
     fn rate(&self) -> FrameRate {
-        USUAL_RATE
+        self.rate
     }
 }
