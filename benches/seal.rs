@@ -25,7 +25,8 @@ fn seal_and_open(c: &mut Criterion) {
         let mut group = c.benchmark_group("seal");
         group.throughput(Throughput::Bytes(len as u64));
         let mut sealer = Sealer::new(Suite::Aes256Gcm, keys());
-        group.bench_function(BenchmarkId::new("ours", name), |b| b.iter(|| sealer.seal(black_box(&plaintext)).unwrap()));
+        group
+            .bench_function(BenchmarkId::new("ours", name), |b| b.iter(|| sealer.seal(black_box(&plaintext)).unwrap()));
         let mut buffer = plaintext.clone();
         group.bench_function(BenchmarkId::new("raw_aead", name), |b| {
             b.iter(|| {

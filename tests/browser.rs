@@ -2,9 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
-mod common;
 #[path = "common/chromium.rs"]
 mod chromium;
+mod common;
 
 use base64::Engine as _;
 use chromium::Chromium;
@@ -41,7 +41,8 @@ async fn a_browser_shows_the_camera_and_finds_it_again() {
     let page = Page::serve(0).await.unwrap();
     let mut watch = watch_link(&link);
     watch.page = Some(page.url().clone());
-    let camera = Camera::start(config("clip:assets/door_720p30.264"), link.clone(), Clock::new(Instant::now())).unwrap();
+    let camera =
+        Camera::start(config("clip:assets/door_720p30.264"), link.clone(), Clock::new(Instant::now())).unwrap();
     let url = watch.to_string();
 
     let (statistics, after) = tokio::task::spawn_blocking(move || {

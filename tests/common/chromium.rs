@@ -63,8 +63,8 @@ impl Chromium {
         let (socket, _) = tungstenite::connect(address.as_str()).unwrap();
         let mut browser = Self { process, profile, socket, session: String::new(), next_id: 0 };
         let target = browser.call("Target.createTarget", json!({ "url": "about:blank" }));
-        let attached = browser
-            .call("Target.attachToTarget", json!({ "targetId": target["targetId"], "flatten": true }));
+        let attached =
+            browser.call("Target.attachToTarget", json!({ "targetId": target["targetId"], "flatten": true }));
         browser.session = attached["sessionId"].as_str().unwrap().to_owned();
         let scheme = if dark { "dark" } else { "light" };
         browser.call(

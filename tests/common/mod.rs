@@ -75,7 +75,11 @@ pub async fn stats(viewer: &Viewer, what: &str, wished: impl Fn(&ViewerStats) ->
         if wished(&stats) {
             return stats;
         }
-        assert!(started.elapsed() < PATIENCE, "no {what} within {PATIENCE:?}: {stats:?}, {:?}", viewer.state().borrow());
+        assert!(
+            started.elapsed() < PATIENCE,
+            "no {what} within {PATIENCE:?}: {stats:?}, {:?}",
+            viewer.state().borrow()
+        );
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

@@ -15,7 +15,7 @@ use crate::track::TrackName;
 use crate::unit::{self, MAX_OBJECT, MediaUnit};
 use bytes::Bytes;
 use doorframe_codec::units::MediaTime;
-use epoch::{EpochState, TrackState};
+use epoch::{Closed, EpochState, TrackState};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 use zeroize::Zeroizing;
@@ -39,6 +39,9 @@ pub enum Alarm {
     /// An epoch does not follow the one before.
     #[error("epoch {0} does not follow the epoch before: something was cut out")]
     Cut(Epoch),
+    /// The camera's session key signed two different records of one epoch.
+    #[error("epoch {0}: two different records are signed: somebody else has the session's key")]
+    Twice(Epoch),
     /// The claimed time is too far from ours, so this is old footage or one of the clocks is wrong.
     #[error("the camera's clock and this one differ by {} s: old footage, or a clock that is wrong", .0.as_secs())]
     Stale(Duration),
@@ -150,7 +153,12 @@ impl Viewer {
             Err(_) => return self.drops.malformed += 1,
         };
         if session.newest.is_some_and(|newest| opening.epoch <= newest) {
-            return self.drops.replayed += 1;
+            self.drops.replayed += 1;
+            let kept = session.epochs.get(&opening.epoch);
+            if kept.is_some_and(|kept| kept.opening() != Opening::hash(record)) {
+                self.events.push_back(Event::Alarm(Alarm::Twice(opening.epoch)));
+            }
+            return;
         }
         let off = Duration::from_micros(opening.wall_us.abs_diff(wall_us));
         if off > FRESH {
@@ -180,9 +188,9 @@ impl Viewer {
         session.newest = Some(opening.epoch);
         session.epochs.insert(opening.epoch, EpochState::new(Opening::hash(record), tracks));
         while session.epochs.len() > OPEN_EPOCHS
-            && let Some((epoch, state)) = session.epochs.pop_first()
+            && let Some((epoch, mut state)) = session.epochs.pop_first()
         {
-            self.events.extend(state.finish(epoch));
+            self.events.extend(state.end(epoch));
         }
         let early = std::mem::take(&mut session.early);
         session.early_bytes = 0;
@@ -251,9 +259,23 @@ impl Viewer {
             self.events.push_back(Event::Alarm(Alarm::Changed(epoch)));
             return;
         }
-        session.closed = Some((epoch, Closing::hash(record)));
-        state.close(closing);
+        match state.close(closing) {
+            Closed::First => session.closed = Some((epoch, Closing::hash(record))),
+            Closed::Again => return self.drops.replayed += 1,
+            Closed::Different => {
+                self.drops.replayed += 1;
+                return self.events.push_back(Event::Alarm(Alarm::Twice(epoch)));
+            }
+        }
         self.settle(epoch);
+    }
+
+    /// The group of `epoch` is over: of what was signed and is not here, nothing will come.
+    pub fn end_epoch(&mut self, epoch: Epoch) {
+        let state = self.session.as_mut().and_then(|session| session.epochs.get_mut(&epoch));
+        if let Some(state) = state {
+            self.events.extend(state.end(epoch));
+        }
     }
 
     /// Ends an epoch once all that was signed is here.

@@ -60,6 +60,13 @@ impl TrackState {
     }
 }
 
+/// What a closing is to those that came before it.
+pub(super) enum Closed {
+    First,
+    Again,
+    Different,
+}
+
 #[derive(Debug)]
 pub(super) struct EpochState {
     opening: Hash,
@@ -81,8 +88,15 @@ impl EpochState {
         self.tracks.iter_mut().find(|track| track.name == name)
     }
 
-    pub(super) fn close(&mut self, closing: Closing) {
-        self.closing.get_or_insert(closing);
+    pub(super) fn close(&mut self, closing: Closing) -> Closed {
+        match &self.closing {
+            None => {
+                self.closing = Some(closing);
+                Closed::First
+            }
+            Some(first) if *first == closing => Closed::Again,
+            Some(_) => Closed::Different,
+        }
     }
 
     /// Whether everything that was signed has come.
@@ -117,8 +131,8 @@ impl EpochState {
         (!std::mem::replace(&mut self.settled, true)).then_some(Event::Closed { epoch, objects, lost })
     }
 
-    /// Lets the epoch go.
-    pub(super) fn finish(mut self, epoch: Epoch) -> Option<Event> {
+    /// Nothing more will come.
+    pub(super) fn end(&mut self, epoch: Epoch) -> Option<Event> {
         if self.settled { None } else { self.settle(epoch) }
     }
 }
