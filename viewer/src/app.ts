@@ -77,7 +77,7 @@ export function watchCamera(link: Link, connect: (challenge: Bytes) => Carriage)
     const now = wallClock();
     const session = watch.session;
     const { mediaTime } = picture;
-    if (!canvas.draw(picture, (session?.opener.waiting ?? 0) > 0, now)) return;
+    if (!canvas.draw(picture, watch.waiting > 0, now)) return;
     pictured = true;
     lastPicture = now;
     if (firstPicture === undefined && watch.started !== undefined) firstPicture = now - watch.started;
