@@ -111,7 +111,7 @@ export function watchCamera(link: Link, connect: (challenge: Bytes) => Carriage)
     if (decoder.skipped > 0) counters.dropped["decode.skipped"] = decoder.skipped;
     const session = watch.session;
     return {
-      state: said.state, message: [said.title, said.text].filter(Boolean).join(". "), framesDrawn: stats.framesDrawn, ...counters, ...stats.snapshot(now),
+      state: said.state, message: [said.title, said.text, said.hint].filter(Boolean).join(". "), framesDrawn: stats.framesDrawn, ...counters, ...stats.snapshot(now),
       epoch: session?.epoch ?? -1, session: session?.id ?? "", fresh: session?.fresh?.verdict, firstPictureMs: firstPicture,
     };
   });
