@@ -117,7 +117,7 @@ export function watchCamera(link: Link, connect: (challenge: Bytes) => Carriage)
   });
 
   let fingerprint = "";
-  void sha256(link.identity).then((hash) => { fingerprint = toHex(hash.subarray(0, 8)).match(/.{4}/g)!.join(" "); });
+  void sha256(link.identity).then((hash) => { fingerprint = toHex(hash.subarray(0, 8)).match(/.{4}/g)!.join("-"); });
   const update = () => {
     const now = wallClock();
     const session = watch.session;
