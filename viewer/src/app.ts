@@ -8,6 +8,7 @@ import { Page } from "./page.ts";
 import { Canvas } from "./picture.ts";
 import { captureTime, Stats } from "./stats.ts";
 import { brokenStatus, type Facts, type State, status } from "./status.ts";
+import { tab } from "./support.ts";
 import { Watch } from "./watch.ts";
 
 const SEEN = "doorframe.seen";
@@ -65,7 +66,7 @@ export function watchCamera(link: Link, connect: (challenge: Bytes) => Carriage)
   const stats = new Stats();
   let firstPicture: number | undefined;
   let pictured = false;
-  let lastPicture = Number(sessionStorage.getItem(SEEN)) || undefined;
+  let lastPicture = Number(tab.recall(SEEN)) || undefined;
 
   const page = new Page(() => {
     if (pictured) canvas.save(`${link.camera} ${new Date(lastPicture ?? 0).toISOString().slice(0, 19).replace("T", " ").replace(/:/g, ".")}.png`);
@@ -81,8 +82,9 @@ export function watchCamera(link: Link, connect: (challenge: Bytes) => Carriage)
     pictured = true;
     lastPicture = now;
     if (firstPicture === undefined && watch.started !== undefined) firstPicture = now - watch.started;
-    const aligned = session?.anchor && Math.abs(session.fresh?.offset ?? 0) < 10_000_000;
-    stats.drawn(session?.anchor && aligned ? wallClock() - captureTime(session.anchor, mediaTime) : undefined, now);
+    const aligned = Math.abs(session?.fresh?.offset ?? 0) < 10_000_000;
+    const captured = session?.anchor && aligned ? captureTime(session.anchor, mediaTime) : undefined;
+    stats.drawn(captured !== undefined && captured > watch.connectedAt ? wallClock() - captured : undefined, now);
   });
   const screen = {
     decode: decoder.decode.bind(decoder),
@@ -140,7 +142,7 @@ export function watchCamera(link: Link, connect: (challenge: Bytes) => Carriage)
   };
   setInterval(update, 250);
   update();
-  setInterval(() => { if (pictured && lastPicture) sessionStorage.setItem(SEEN, String(lastPicture)); }, 5_000);
+  setInterval(() => { if (pictured && lastPicture) tab.remember(SEEN, String(lastPicture)); }, 5_000);
 
   const retry = () => { if (document.visibilityState === "visible") carriage.retry(); };
   window.addEventListener("online", retry);

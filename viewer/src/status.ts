@@ -103,7 +103,7 @@ export function status(facts: Facts, now: number, clock: (ms: number) => string)
     const pin = facts.pinned && !facts.pictured && now - since > 10_000 ? " If this link is more than two weeks old, the hub's certificate has changed: make a new link." : "";
     return warn("unreachable", "Cannot reach the hub", `Trying ${facts.hub} since ${clock(since)}. It goes on by itself when the hub answers.${pin}${lastPicture}`);
   }
-  if (facts.connection !== "connected") return calm(facts.pictured ? "stalled" : "connecting", "Connecting…");
+  if (facts.connection !== "connected") return facts.pictured ? calm("stalled", "Connecting again…") : calm("connecting", "Connecting…");
   if (!facts.present) {
     return facts.pictured
       ? warn("gone", "The camera is gone", `${lastPicture.trim()} It has lost power or its network, or was switched off. This page waits for it.`)

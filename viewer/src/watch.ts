@@ -53,7 +53,8 @@ export class Watch {
   #connection: Facts["connection"] = "connecting";
   #disconnectedSince: number | undefined;
   #close: { code: number | undefined; reason: string } = { code: undefined, reason: "" };
-  #connectedAt = 0;
+  /** What was filmed before was asked for late: it says nothing about latency. */
+  connectedAt = 0;
   /** Sessions announced now, in the order they were. */
   readonly #present = new Set<string>();
   #current: Session | undefined;
@@ -114,7 +115,7 @@ export class Watch {
     this.#choose();
     const current = this.#current;
     const silent = current && this.#present.has(current.id) && this.#connection === "connected";
-    const last = Math.max(this.#connectedAt, current?.openedAt ?? 0, current?.refusedAt ?? 0);
+    const last = Math.max(this.connectedAt, current?.openedAt ?? 0, current?.refusedAt ?? 0);
     if (silent && !current.refused && this.#now() - last > BROKEN_MS) this.#carriage.reconnect();
   }
 
@@ -128,7 +129,7 @@ export class Watch {
         break;
       case "connected":
         this.#connection = "connected";
-        this.#connectedAt = now;
+        this.connectedAt = now;
         this.#disconnectedSince = undefined;
         this.#close = { code: undefined, reason: "" };
         break;
@@ -182,7 +183,7 @@ export class Watch {
   #start(id: string): Session {
     const { identity, device } = this.#link;
     const opener = new Opener({ session: fromHex(id), identity, device, challenge: this.#challenge });
-    const found = this.#now() - this.#connectedAt < INITIAL_MS;
+    const found = this.#now() - this.connectedAt < INITIAL_MS;
     return {
       id, found, opener, facts: undefined, refused: undefined, suite: undefined, alarm: undefined, fresh: undefined, staleSince: undefined,
       epoch: -1, deviceListVersion: undefined, anchor: undefined, acceptedAt: 0, openedAt: 0, refusedAt: 0,

@@ -183,6 +183,7 @@ test("an object of another track does not open here", async () => {
 
 test("what an epoch lost is counted once its group has ended, and comes back if the rest arrives after all", async () => {
   const opener = await started();
+  await opener.handleOpening(4, await camera.opening(4), at(4));
   const { opening, objects, closing } = await epoch(5, 10);
   await opener.handleOpening(5, opening, at(5));
   for (const object of objects.slice(0, 7)) await opener.handleObject(5, object, at(5));
@@ -194,8 +195,19 @@ test("what an epoch lost is counted once its group has ended, and comes back if 
   assert.equal(opener.alarms, 0);
 });
 
+test("what came before the viewer joined is not lost", async () => {
+  const opener = await started();
+  const { opening, objects, closing } = await epoch(5, 10);
+  await opener.handleOpening(5, opening, at(5));
+  await opener.handleObject(5, objects[9]!, at(5));
+  await opener.handleClosing(5, closing, at(5));
+  assert.deepEqual(kinds(await opener.handleEnd(5)), ["closing"]);
+  assert.equal(opener.lost, 0);
+});
+
 test("an epoch whose group never came is lost two epochs later", async () => {
   const opener = await started();
+  await opener.handleOpening(4, await camera.opening(4), at(4));
   const five = await epoch(5, 10);
   const six = await epoch(6, 1, five.closing);
   await opener.handleOpening(5, five.opening, at(5));
