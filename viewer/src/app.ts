@@ -69,7 +69,9 @@ export function watchCamera(link: Link, connect: (challenge: Bytes) => Carriage)
   let lastPicture = Number(tab.recall(SEEN)) || undefined;
 
   const page = new Page(() => {
-    if (pictured) canvas.save(`${link.camera} ${new Date(lastPicture ?? 0).toISOString().slice(0, 19).replace("T", " ").replace(/:/g, ".")}.png`);
+    if (!pictured || lastPicture === undefined) return;
+    // The form of Sweden's dates is the one that sorts, in local time.
+    canvas.save(`${link.camera} ${new Date(lastPicture).toLocaleString("sv").replace(/:/g, ".")}.png`);
   });
   page.name(link.camera);
   const canvas = new Canvas(page.canvas);
