@@ -2,6 +2,7 @@
 //   node build.mjs         dist/
 //   node build.mjs check   fails unless dist/ is what the sources build to
 //   node build.mjs test    the tests, into dev/out/test/
+//   node build.mjs vectors   what writes ../vectors/session/viewer-*.json, into dev/out/
 //   node build.mjs dev     the page with a fake camera in it, into dev/out/page/
 
 import { build } from "esbuild";
@@ -34,13 +35,14 @@ async function dist() {
     "index.html": await readFile("src/index.html"),
     "viewer.js": script.outputFiles[0].contents,
     "viewer.css": style.outputFiles[0].contents,
-    "LICENSES.txt": Buffer.from(licences(Object.keys(script.metafile.inputs))),
+    "LICENSES.txt": Buffer.from(licences(Object.entries(Object.values(script.metafile.outputs)[0].inputs))),
   };
 }
 
 /** Names, versions and licence texts of every package that went into the bundle. */
 function licences(inputs) {
-  const folders = new Set(inputs.map((path) => /^node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path)?.[0]).filter(Boolean));
+  const used = inputs.filter(([, { bytesInOutput }]) => bytesInOutput > 0);
+  const folders = new Set(used.map(([path]) => /^node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path)?.[0]).filter(Boolean));
   let apache = false;
   const parts = [...folders].sort().map((folder) => {
     const { name, version, license, author, repository } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
@@ -79,6 +81,8 @@ if (what === "dist") {
   await rm("dev/out/test", { recursive: true, force: true });
   const entryPoints = readdirSync("test").filter((file) => file.endsWith(".test.ts")).map((file) => join("test", file));
   await build({ bundle: true, format: "esm", platform: "node", target: "node20", packages: "external", sourcemap: "inline", entryPoints, outdir: "dev/out/test", outExtension: { ".js": ".mjs" }, logLevel: "warning" });
+} else if (what === "vectors") {
+  await build({ bundle: true, format: "esm", platform: "node", target: "node20", packages: "external", entryPoints: ["dev/vectors.ts"], outfile: "dev/out/vectors.mjs", logLevel: "warning" });
 } else if (what === "dev") {
   await build({ ...page, drop: [], sourcemap: "inline", entryPoints: { viewer: "dev/main.ts" }, outdir: "dev/out/page" });
   await put("dev/out/page", { "index.html": await readFile("src/index.html"), "viewer.css": await readFile("src/viewer.css") });

@@ -8,6 +8,7 @@ import { Page } from "./page.ts";
 import { Canvas } from "./picture.ts";
 import { captureTime, Stats } from "./stats.ts";
 import { brokenStatus, type Facts, type State, status } from "./status.ts";
+import { tab } from "./support.ts";
 import { Watch } from "./watch.ts";
 
 const SEEN = "doorframe.seen";
@@ -65,10 +66,12 @@ export function watchCamera(link: Link, connect: (challenge: Bytes) => Carriage)
   const stats = new Stats();
   let firstPicture: number | undefined;
   let pictured = false;
-  let lastPicture = Number(sessionStorage.getItem(SEEN)) || undefined;
+  let lastPicture = Number(tab.recall(SEEN)) || undefined;
 
   const page = new Page(() => {
-    if (pictured) canvas.save(`${link.camera} ${new Date(lastPicture ?? 0).toISOString().slice(0, 19).replace("T", " ").replace(/:/g, ".")}.png`);
+    if (!pictured || lastPicture === undefined) return;
+    // The form of Sweden's dates is the one that sorts, in local time.
+    canvas.save(`${link.camera} ${new Date(lastPicture).toLocaleString("sv").replace(/:/g, ".")}.png`);
   });
   page.name(link.camera);
   const canvas = new Canvas(page.canvas);
@@ -77,12 +80,13 @@ export function watchCamera(link: Link, connect: (challenge: Bytes) => Carriage)
     const now = wallClock();
     const session = watch.session;
     const { mediaTime } = picture;
-    if (!canvas.draw(picture, (session?.opener.waiting ?? 0) > 0, now)) return;
+    if (!canvas.draw(picture, watch.waiting > 0, now)) return;
     pictured = true;
     lastPicture = now;
     if (firstPicture === undefined && watch.started !== undefined) firstPicture = now - watch.started;
-    const aligned = session?.anchor && Math.abs(session.fresh?.offset ?? 0) < 10_000_000;
-    stats.drawn(session?.anchor && aligned ? wallClock() - captureTime(session.anchor, mediaTime) : undefined, now);
+    const aligned = Math.abs(session?.fresh?.offset ?? 0) < 10_000_000;
+    const captured = session?.anchor && aligned ? captureTime(session.anchor, mediaTime) : undefined;
+    stats.drawn(captured !== undefined && captured > watch.connectedAt ? wallClock() - captured : undefined, now);
   });
   const screen = {
     decode: decoder.decode.bind(decoder),
@@ -111,13 +115,13 @@ export function watchCamera(link: Link, connect: (challenge: Bytes) => Carriage)
     if (decoder.skipped > 0) counters.dropped["decode.skipped"] = decoder.skipped;
     const session = watch.session;
     return {
-      state: said.state, message: [said.title, said.text].filter(Boolean).join(". "), framesDrawn: stats.framesDrawn, ...counters, ...stats.snapshot(now),
+      state: said.state, message: [said.title, said.text, said.hint].filter(Boolean).join(". "), framesDrawn: stats.framesDrawn, ...counters, ...stats.snapshot(now),
       epoch: session?.epoch ?? -1, session: session?.id ?? "", fresh: session?.fresh?.verdict, firstPictureMs: firstPicture,
     };
   });
 
   let fingerprint = "";
-  void sha256(link.identity).then((hash) => { fingerprint = toHex(hash.subarray(0, 8)).match(/.{4}/g)!.join(" "); });
+  void sha256(link.identity).then((hash) => { fingerprint = toHex(hash.subarray(0, 8)).match(/.{4}/g)!.join("-"); });
   const update = () => {
     const now = wallClock();
     const session = watch.session;
@@ -140,7 +144,7 @@ export function watchCamera(link: Link, connect: (challenge: Bytes) => Carriage)
   };
   setInterval(update, 250);
   update();
-  setInterval(() => { if (pictured && lastPicture) sessionStorage.setItem(SEEN, String(lastPicture)); }, 5_000);
+  setInterval(() => { if (pictured && lastPicture) tab.remember(SEEN, String(lastPicture)); }, 5_000);
 
   const retry = () => { if (document.visibilityState === "visible") carriage.retry(); };
   window.addEventListener("online", retry);

@@ -40,6 +40,11 @@ const CONNECT_TIMEOUT_MS = 10_000;
 const GOOD_AFTER_MS = 5_000;
 /** Wire versions offered, best first. All of them carry a group on one stream. */
 const PROTOCOLS = ["moq-lite-05", "moq-lite-04", "moq-lite-03"];
+/**
+ * How far a group may fall behind the newest before its rest is given up. Not zero, or the last pictures of an epoch are lost whenever
+ * the next keyframe overtakes them. The records are small and few: they are waited for.
+ */
+const PATIENCE_MS = { session: 60_000, manifest: 3_000, video: 150 };
 /** A subscription that ends while its broadcast stays is opened again after this. */
 const RESUBSCRIBE_MS = 500;
 
@@ -177,8 +182,7 @@ export class HubCarriage implements Carriage {
 
   async #readTrack(session: string, broadcast: Broadcast.Consumer, name: TrackName, signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      // The session manifest is one old group: it must not be skipped for its age. The records come first, they are small.
-      const subscriber = broadcast.track(name).subscribe({ priority: name === "video" ? 1 : 2, latencyMax: name === "video" ? 0 : 60_000 });
+      const subscriber = broadcast.track(name).subscribe({ priority: name === "video" ? 1 : 2, latencyMax: PATIENCE_MS[name] });
       let groups = 0;
       const stop = () => subscriber.close();
       signal.addEventListener("abort", stop);

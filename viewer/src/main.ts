@@ -3,7 +3,7 @@
 import { showBroken, watchCamera } from "./app.ts";
 import { HubCarriage } from "./carriage.ts";
 import { LinkError, parseLink } from "./link.ts";
-import { missingSupport } from "./support.ts";
+import { missingSupport, tab } from "./support.ts";
 
 const KEPT = "doorframe.link";
 
@@ -15,9 +15,9 @@ const KEPT = "doorframe.link";
  */
 function takeLink(): string {
   const fragment = location.hash.slice(1);
-  if (fragment === "") return sessionStorage.getItem(KEPT) ?? "";
-  if (!(parseLink(fragment) instanceof LinkError)) sessionStorage.setItem(KEPT, fragment);
-  history.replaceState(null, "", location.pathname + location.search);
+  if (fragment === "") return tab.recall(KEPT) ?? "";
+  const works = !(parseLink(fragment) instanceof LinkError);
+  if (!works || tab.remember(KEPT, fragment)) history.replaceState(null, "", location.pathname + location.search);
   return fragment;
 }
 

@@ -16,9 +16,10 @@ export const LAYERS = [
   "opening.malformed", "opening.signature", "opening.session", "opening.epoch", "opening.track", "opening.commitment", "opening.twice", "opening.chain",
   "object.malformed", "object.kid", "object.replay", "object.tag", "object.plaintext", "object.early", "object.old",
   "closing.malformed", "closing.signature", "closing.session", "closing.epoch", "closing.opening", "closing.track", "closing.twice", "closing.chain", "closing.excess",
+  "internal",
 ] as const;
 
-/** Which check refused something. `opening.chain`, `closing.*` ones with a good signature and `*.twice` are alarms. */
+/** Which check refused something. `opening.chain`, `closing.*` ones with a good signature and `*.twice` are alarms; `internal` should not happen. */
 export type Layer = (typeof LAYERS)[number];
 
 export interface SessionFacts {
@@ -73,7 +74,7 @@ export class Opener {
   readonly dropped: Partial<Record<Layer, number>> = {};
   /** Objects opened. */
   opened = 0;
-  /** Objects that closings counted and that never came. */
+  /** Objects that closings counted and that never came. Not those of the epoch that was joined: it began without this viewer. */
   lost = 0;
   alarms = 0;
 
@@ -86,6 +87,8 @@ export class Opener {
   #early: Arrival[] = [];
   #heldBytes = 0;
   #newest = -1;
+  /** The epoch whose opening came first. */
+  #joined: number | undefined;
   #queue: Promise<unknown> = Promise.resolve();
   #waiting = 0;
 
@@ -132,7 +135,8 @@ export class Opener {
   #inTurn(step: (out: OpenerEvent[]) => Promise<void>): Promise<OpenerEvent[]> {
     const out: OpenerEvent[] = [];
     this.#waiting++;
-    const done = this.#queue.then(() => step(out)).then(() => { this.#waiting--; return out; });
+    const failed = () => this.#drop("internal", out);
+    const done = this.#queue.then(() => step(out)).catch(failed).then(() => { this.#waiting--; return out; });
     this.#queue = done;
     return done;
   }
@@ -251,6 +255,7 @@ export class Opener {
     const { wallClock, mediaTime, deviceListVersion } = opening;
     const fresh = this.#freshness.judge(opening, now);
     out.push({ kind: "opening", epoch, fresh, anchor: { wallClock, mediaTime }, deviceListVersion });
+    this.#joined ??= epoch;
     if (epoch <= this.#newest) return;
     this.#newest = epoch;
     for (const old of this.#epochs.values()) {
@@ -343,8 +348,8 @@ export class Opener {
       out.push({ kind: "closing", epoch, verdict: "ok", objects: tally.objects, missing: 0 });
     } else if (record.ended && !record.judged) {
       record.judged = "incomplete";
-      record.missing = missing;
-      this.lost += missing;
+      if (epoch > (this.#joined ?? epoch)) record.missing = missing;
+      this.lost += record.missing;
       out.push({ kind: "closing", epoch, verdict: "incomplete", objects: tally.objects, missing });
     }
   }

@@ -64,8 +64,10 @@ export class Page {
     dataset["tone"] = status.tone;
     dataset["lock"] = status.lock;
     dataset["pictured"] = String(pictured);
-    put("lock-words", LOCK_WORDS[status.lock]);
-    put("about-lock", LOCK_WORDS[status.lock]);
+    const lock = status.lock === "opening" && pictured ? "Not live" : LOCK_WORDS[status.lock];
+    put("lock-words", lock);
+    put("about-lock", lock);
+    put("hint", status.hint ?? "");
     // Assertive before the words change, or the change is announced politely.
     this.#notice.setAttribute("aria-live", status.tone === "alarm" ? "assertive" : "polite");
     put("notice-title", status.title);
@@ -78,7 +80,7 @@ export class Page {
     put("about-identity", details.fingerprint);
     put("about-session", details.session ? details.session.slice(0, 8) : "–");
     put("about-epoch", details.epoch < 0 ? "–" : String(details.epoch));
-    put("about-devices", details.deviceListVersion === undefined ? "–" : `Version ${details.deviceListVersion}`);
+    put("about-devices", details.deviceListVersion === undefined ? "–" : `List version ${details.deviceListVersion}`);
     put("about-fresh", details.fresh ? FRESH_WORDS[details.fresh] : "–");
     put("epoch", details.epoch < 0 ? "–" : String(details.epoch));
     put("session", details.session || "–");

@@ -25,6 +25,7 @@ export class Canvas {
       if (element.width !== displayWidth || element.height !== displayHeight) {
         element.width = displayWidth;
         element.height = displayHeight;
+        element.style.setProperty("--ratio", String(displayWidth / displayHeight));
       }
       this.#context.drawImage(frame, 0, 0, displayWidth, displayHeight);
       this.#drawnAt = now;

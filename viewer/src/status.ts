@@ -15,6 +15,8 @@ export interface Status {
   /** Both empty where the picture speaks for itself. */
   title: string;
   text: string;
+  /** A side note while the picture is live. */
+  hint?: string;
 }
 
 /** Everything the words depend on. Times are this device's, ms since 1970. */
@@ -101,7 +103,7 @@ export function status(facts: Facts, now: number, clock: (ms: number) => string)
     const pin = facts.pinned && !facts.pictured && now - since > 10_000 ? " If this link is more than two weeks old, the hub's certificate has changed: make a new link." : "";
     return warn("unreachable", "Cannot reach the hub", `Trying ${facts.hub} since ${clock(since)}. It goes on by itself when the hub answers.${pin}${lastPicture}`);
   }
-  if (facts.connection !== "connected") return calm(facts.pictured ? "stalled" : "connecting", "Connecting…");
+  if (facts.connection !== "connected") return facts.pictured ? calm("stalled", "Connecting again…") : calm("connecting", "Connecting…");
   if (!facts.present) {
     return facts.pictured
       ? warn("gone", "The camera is gone", `${lastPicture.trim()} It has lost power or its network, or was switched off. This page waits for it.`)
@@ -130,8 +132,7 @@ export function status(facts: Facts, now: number, clock: (ms: number) => string)
   }
   const live: Status = { state: "live", lock: "locked", tone: "calm", title: "", text: "" };
   if (Math.abs(facts.clockOffset) > CLOCK_HINT_MS) {
-    live.title = "The clocks differ";
-    live.text = `The camera's clock is ${span(Math.abs(facts.clockOffset))} ${facts.clockOffset > 0 ? "ahead of" : "behind"} this device's. The picture is live all the same: the camera signed a number drawn just now.`;
+    live.hint = `Camera's clock is ${span(Math.abs(facts.clockOffset))} ${facts.clockOffset > 0 ? "ahead" : "behind"}`;
   }
   return live;
 }

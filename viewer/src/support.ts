@@ -1,4 +1,4 @@
-//! What the browser must bring.
+//! What the browser must bring, and what it may.
 
 import type { State } from "./status.ts";
 
@@ -14,3 +14,23 @@ export async function missingSupport(): Promise<State | undefined> {
   }
   return undefined;
 }
+
+/** Storage of this tab. A browser that forbids it is one without memory, not a broken one. */
+export const tab = {
+  recall(name: string): string | undefined {
+    try {
+      return sessionStorage.getItem(name) ?? undefined;
+    } catch {
+      return undefined;
+    }
+  },
+  /** Says whether it will be recalled. */
+  remember(name: string, value: string): boolean {
+    try {
+      sessionStorage.setItem(name, value);
+      return true;
+    } catch {
+      return false;
+    }
+  },
+};

@@ -21,6 +21,8 @@ const BROKEN_MS = 12_000;
 
 interface Session {
   id: string;
+  /** Was announced right after connecting: may have been there for long. */
+  found: boolean;
   opener: Opener;
   facts: SessionFacts | undefined;
   refused: Layer | undefined;
@@ -31,6 +33,7 @@ interface Session {
   epoch: number;
   deviceListVersion: number | undefined;
   anchor: Anchor | undefined;
+  acceptedAt: number;
   /** When an object last opened, and when one last did not. */
   openedAt: number;
   refusedAt: number;
@@ -50,7 +53,8 @@ export class Watch {
   #connection: Facts["connection"] = "connecting";
   #disconnectedSince: number | undefined;
   #close: { code: number | undefined; reason: string } = { code: undefined, reason: "" };
-  #connectedAt = 0;
+  /** What was filmed before was asked for late: it says nothing about latency. */
+  connectedAt = 0;
   /** Sessions announced now, in the order they were. */
   readonly #present = new Set<string>();
   #current: Session | undefined;
@@ -73,6 +77,11 @@ export class Watch {
 
   get session(): Session | undefined {
     return this.#current;
+  }
+
+  /** Records and objects that came and are not judged yet. */
+  get waiting(): number {
+    return (this.#current?.opener.waiting ?? 0) + (this.#candidate?.opener.waiting ?? 0);
   }
 
   /** All but the picture's part of the facts. */
@@ -103,9 +112,10 @@ export class Watch {
 
   /** To be called now and then: a connection that went silent is made anew. */
   handleTimeout(): void {
+    this.#choose();
     const current = this.#current;
     const silent = current && this.#present.has(current.id) && this.#connection === "connected";
-    const last = Math.max(this.#connectedAt, current?.openedAt ?? 0, current?.refusedAt ?? 0);
+    const last = Math.max(this.connectedAt, current?.openedAt ?? 0, current?.refusedAt ?? 0);
     if (silent && !current.refused && this.#now() - last > BROKEN_MS) this.#carriage.reconnect();
   }
 
@@ -119,7 +129,7 @@ export class Watch {
         break;
       case "connected":
         this.#connection = "connected";
-        this.#connectedAt = now;
+        this.connectedAt = now;
         this.#disconnectedSince = undefined;
         this.#close = { code: undefined, reason: "" };
         break;
@@ -173,9 +183,10 @@ export class Watch {
   #start(id: string): Session {
     const { identity, device } = this.#link;
     const opener = new Opener({ session: fromHex(id), identity, device, challenge: this.#challenge });
+    const found = this.#now() - this.connectedAt < INITIAL_MS;
     return {
-      id, opener, facts: undefined, refused: undefined, suite: undefined, alarm: undefined, fresh: undefined, staleSince: undefined,
-      epoch: -1, deviceListVersion: undefined, anchor: undefined, openedAt: 0, refusedAt: 0,
+      id, found, opener, facts: undefined, refused: undefined, suite: undefined, alarm: undefined, fresh: undefined, staleSince: undefined,
+      epoch: -1, deviceListVersion: undefined, anchor: undefined, acceptedAt: 0, openedAt: 0, refusedAt: 0,
     };
   }
 
@@ -220,12 +231,14 @@ export class Watch {
         session.facts = event.facts;
         session.refused = undefined;
         session.deviceListVersion = event.facts.deviceListVersion;
-        if (session === this.#candidate) this.#choose(session, event.facts);
+        session.acceptedAt = now;
+        this.#choose();
         break;
       case "refused":
         if (session === this.#candidate && this.#current?.facts) return this.#dropCandidate();
         session.refused = event.layer;
         session.suite = event.suite;
+        this.#choose();
         break;
       case "opening":
         session.epoch = Math.max(session.epoch, event.epoch);
@@ -249,11 +262,15 @@ export class Watch {
     }
   }
 
-  /** A newcomer checked out. Announced later it is current; among those found on connecting, the one that started last. */
-  #choose(candidate: Session, facts: SessionFacts): void {
-    const current = this.#current?.facts;
-    const found = this.#now() - this.#connectedAt < INITIAL_MS;
-    if (current && found && facts.start < current.start) return this.#dropCandidate();
+  /** Once a newcomer checked out: announced later it is current; among those found on connecting, the one that started last. */
+  #choose(): void {
+    const [current, candidate] = [this.#current, this.#candidate];
+    if (!candidate?.facts) return;
+    if (candidate.found && current && !current.refused) {
+      // Both may be on the way; but a session that is over may never show its manifest.
+      if (!current.facts && this.#now() - candidate.acceptedAt < INITIAL_MS) return;
+      if (current.facts && candidate.facts.start < current.facts.start) return this.#dropCandidate();
+    }
     this.#candidate = undefined;
     this.#switch(candidate);
   }

@@ -1,0 +1,58 @@
+// Takes pictures of the page in its states: `npm run dev && node dev/look.mjs [state…]`, into dev/out/shots/.
+// CHROMIUM names the browser.
+
+import { createServer } from "node:http";
+import { mkdirSync, readFileSync } from "node:fs";
+import { extname } from "node:path";
+import { chromium } from "playwright-core";
+
+const TYPES = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css" };
+const CSP = "default-src 'self'; connect-src https:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+const server = createServer((request, response) => {
+  const path = new URL(request.url, "http://x").pathname;
+  try {
+    const body = readFileSync(`dev/out/page${path === "/" ? "/index.html" : path}`);
+    response.writeHead(200, { "content-type": TYPES[extname(path)] ?? "text/html", "content-security-policy": CSP });
+    response.end(body);
+  } catch {
+    response.writeHead(404).end();
+  }
+});
+await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+const base = `http://127.0.0.1:${server.address().port}/`;
+
+const ALL = [
+  "live", "clock", "connecting", "unreachable", "refused", "waiting", "gone", "lost-hub", "stalled", "flipped", "opening", "wrong-device", "wrong-suite",
+  "alarm-identity", "alarm-tampered", "alarm-stale", "no-link", "bad-link", "no-webtransport",
+];
+const states = process.argv.length > 2 ? process.argv.slice(2) : ALL;
+const SLOW = { gone: 4500, "lost-hub": 6000, stalled: 7500, flipped: 7500, "alarm-stale": 8000, "alarm-tampered": 5000, clock: 5000, unreachable: 2500, live: 4000 };
+const LOOKS = process.env.ALL_LOOKS
+  ? [["phone", 390, 844, "dark"], ["phone-light", 390, 844, "light"], ["desktop", 1280, 800, "light"], ["desktop-dark", 1280, 800, "dark"], ["landscape", 844, 390, "dark"], ["small", 320, 568, "light"]]
+  : [["phone", 390, 844, "dark"], ["desktop", 1280, 800, "light"]];
+mkdirSync("dev/out/shots", { recursive: true });
+const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox"] });
+for (const state of states) {
+  for (const [name, width, height, colorScheme] of LOOKS) {
+    const page = await browser.newPage({ viewport: { width, height }, colorScheme, deviceScaleFactor: 1 });
+    page.on("console", (message) => console.log(`${state}: ${message.text()}`));
+    page.on("pageerror", (error) => console.log(`${state}: ${error}`));
+    await page.goto(`${base}?state=${state}`);
+    await page.waitForTimeout(SLOW[state] ?? 1500);
+    await page.screenshot({ path: `dev/out/shots/${state}-${name}.png` });
+    const seen = await page.evaluate(() => JSON.stringify(window.doorframe));
+    console.log(`${state} ${name}: ${seen}`);
+    if (state === "live") {
+      await page.click("#lock");
+      await page.waitForTimeout(300);
+      await page.screenshot({ path: `dev/out/shots/about-${name}.png` });
+      await page.keyboard.press("Escape");
+      await page.click("#figures summary");
+      await page.waitForTimeout(300);
+      await page.screenshot({ path: `dev/out/shots/figures-${name}.png` });
+    }
+    await page.close();
+  }
+}
+await browser.close();
+server.close();

@@ -1,0 +1,158 @@
+//! The page with a fake camera in it: really encoded, really sealed, never sent. `?state=NAME` picks what it shows.
+
+import { showBroken, watchCamera } from "../src/app.ts";
+import { type Bytes, concat, sha256 } from "../src/bytes.ts";
+import type { Carriage, CarriageEvent } from "../src/carriage.ts";
+import { Feed } from "../src/feed.ts";
+import type { Link } from "../src/link.ts";
+import type { State } from "../src/status.ts";
+import { Camera, mediaObject } from "./camera.ts";
+
+const random = (length: number) => crypto.getRandomValues(new Uint8Array(length));
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+const query = new URLSearchParams(location.search);
+const wanted = query.get("state") ?? "live";
+const EPOCH_MS = 2_000;
+const FPS = 30;
+
+/** A porch at dusk, a visitor walking by, and the time in the corner. */
+function paint(context: OffscreenCanvasRenderingContext2D, at: number): void {
+  const { width, height } = context.canvas;
+  const sky = context.createLinearGradient(0, 0, 0, height);
+  sky.addColorStop(0, "#2b3a55");
+  sky.addColorStop(0.6, "#c98d6b");
+  sky.addColorStop(1, "#3c3a33");
+  context.fillStyle = sky;
+  context.fillRect(0, 0, width, height);
+  context.fillStyle = "#41503c";
+  context.beginPath();
+  context.ellipse(width * 0.8, height * 0.72, width * 0.35, height * 0.2, 0, 0, 7);
+  context.ellipse(width * 0.1, height * 0.75, width * 0.25, height * 0.16, 0, 0, 7);
+  context.fill();
+  context.fillStyle = "#8c7f70";
+  context.beginPath();
+  context.moveTo(width * 0.42, height * 0.6);
+  context.lineTo(width * 0.52, height * 0.6);
+  context.lineTo(width * 0.8, height);
+  context.lineTo(width * 0.2, height);
+  context.fill();
+  const step = (at / 4_000) % 1;
+  const x = width * (0.3 + 0.35 * step);
+  const y = height * (0.62 + 0.05 * Math.abs(Math.sin(at / 150)) * 0.2);
+  context.fillStyle = "#23303f";
+  context.beginPath();
+  context.ellipse(x, y, width * 0.045, height * 0.2, 0, 0, 7);
+  context.fill();
+  context.fillStyle = "#c99f80";
+  context.beginPath();
+  context.arc(x, y - height * 0.25, height * 0.06, 0, 7);
+  context.fill();
+  context.fillStyle = "#1d1b18";
+  context.fillRect(0, 0, width * 0.06, height);
+  context.fillRect(width * 0.94, 0, width * 0.06, height);
+  context.fillStyle = "#fff";
+  context.font = `${Math.round(height / 28)}px monospace`;
+  context.fillText(new Date().toISOString().replace("T", "  ").slice(0, 20), width * 0.08, height * 0.95);
+}
+
+class FakeCarriage implements Carriage {
+  readonly events = new Feed<CarriageEvent>();
+  #following = false;
+  constructor(readonly camera: Camera, readonly start: number, readonly challenge: Bytes) {
+    void this.#run();
+  }
+  follow(): void { this.#following = true; }
+  unfollow(): void { this.#following = false; }
+  retry(): void {}
+  reconnect(): void {}
+
+  async #run(): Promise<void> {
+    const { events, camera } = this;
+    events.push({ kind: "connecting" });
+    if (wanted === "connecting") return;
+    if (wanted === "refused") return events.push({ kind: "disconnected", code: 401, reason: "this token expired on 20 November 2026" });
+    if (wanted === "unreachable") return events.push({ kind: "disconnected", code: undefined, reason: "" });
+    await pause(300);
+    events.push({ kind: "connected" });
+    if (wanted === "waiting") return;
+    events.push({ kind: "session", id: camera.id, present: true });
+    if (wanted === "opening") return;
+    await this.#film();
+  }
+
+  async #film(): Promise<void> {
+    const [width, height] = query.has("small") ? [640, 360] : [1280, 720];
+    const context = new OffscreenCanvas(width, height).getContext("2d")!;
+    let unit: Bytes | undefined;
+    const encoder = new VideoEncoder({
+      output: (chunk) => { const bytes = new Uint8Array(chunk.byteLength); chunk.copyTo(bytes); unit = concat(unit ?? new Uint8Array(0), bytes); },
+      error: (error) => { throw error; },
+    });
+    encoder.configure({ codec: "avc1.42E01F", width, height, bitrate: 2_000_000, framerate: FPS, latencyMode: "realtime", avc: { format: "annexb" } });
+    const send = (track: "session" | "manifest" | "video", group: number, index: number, bytes: Bytes) =>
+      this.events.push({ kind: "object", session: this.camera.id, track, group, index, bytes });
+    send("session", 0, 0, this.camera.manifest);
+    let epoch = -1;
+    let opening: Bytes = new Uint8Array(0);
+    let closing: Bytes | undefined;
+    let objects: Bytes[] = [];
+    const began = performance.now();
+    const skew = wanted === "alarm-stale" || wanted === "clock" ? -3 * 3_600_000 : 0;
+    const first = Math.floor((Date.now() - this.start) / EPOCH_MS);
+    for (let i = 0; ; i++) {
+      await pause(began + (i * 1000) / FPS - performance.now());
+      const elapsed = performance.timeOrigin + performance.now() - this.start;
+      const now = Math.floor(elapsed / EPOCH_MS);
+      const keyframe = now !== epoch;
+      if (keyframe) {
+        if (epoch >= 0) {
+          const lie = wanted === "alarm-tampered" ? objects.slice(1) : objects;
+          closing = await this.camera.closing(epoch, opening, lie);
+          send("manifest", epoch, 1, closing);
+          this.events.push({ kind: "end", session: this.camera.id, track: "video", group: epoch });
+        }
+        epoch = now;
+        objects = [];
+        opening = await this.camera.opening(epoch, {
+          wallClock: (this.start + elapsed + skew) * 1000,
+          mediaTime: elapsed * 90,
+          closingBefore: closing ? await sha256(closing) : new Uint8Array(32),
+          challenges: wanted === "alarm-stale" || epoch === first ? [] : [this.challenge],
+        });
+        send("manifest", epoch, 0, opening);
+      }
+      paint(context, elapsed);
+      const frame = new VideoFrame(context.canvas, { timestamp: Math.round(elapsed * 1000) });
+      unit = undefined;
+      encoder.encode(frame, { keyFrame: keyframe });
+      frame.close();
+      await encoder.flush();
+      const object = await this.camera.seal(epoch, objects.length, mediaObject(unit!, { keyframe, width, height, mediaTime: elapsed * 90 }));
+      objects.push(object);
+      if (wanted === "gone" && i === 75) return this.events.push({ kind: "session", id: this.camera.id, present: false });
+      if (wanted === "lost-hub" && i === 75) return this.events.push({ kind: "disconnected", code: undefined, reason: "" });
+      if (wanted === "stalled" && i >= 75) continue;
+      if (wanted === "flipped" && i >= 75) object[20]! ^= 1;
+      if (this.#following) send("video", epoch, objects.length - 1, object);
+    }
+  }
+}
+
+async function start(): Promise<void> {
+  if (["no-link", "bad-link", "insecure", "no-webtransport", "no-webcodecs", "no-crypto"].includes(wanted)) {
+    return showBroken(wanted as State, "The link is cut short: “device” is missing.");
+  }
+  const device = random(32);
+  const began = Date.now() - 431_000;
+  const camera = await Camera.start({
+    identitySeed: random(32), sessionSeed: random(32), session: random(16), root: random(32), devices: [wanted === "wrong-device" ? random(32) : device],
+    start: began * 1000, suite: wanted === "wrong-suite" ? 0xf001 : 5,
+  });
+  const link: Link = {
+    hub: new URL("https://hub.example:4443/home"), certificate: random(32), token: "-", camera: "front-door",
+    identity: wanted === "alarm-identity" ? random(32) : camera.identity.publicKey, device,
+  };
+  watchCamera(link, (challenge) => new FakeCarriage(camera, began, challenge));
+}
+
+void start();
