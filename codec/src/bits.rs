@@ -74,7 +74,7 @@ impl<'a> BitReader<'a> {
     ///
     /// # Errors
     /// At the end.
-    pub fn skip(&mut self, count: u32) -> Result<(), BitsEnd> {
+    pub fn pass_over(&mut self, count: u32) -> Result<(), BitsEnd> {
         (0..count).try_for_each(|_| self.bit().map(drop))
     }
 

@@ -183,13 +183,13 @@ impl Sequence {
         let (width, height) = (bits.bits(width_bits)? + 1, bits.bits(height_bits)? + 1);
         let size = Size::new(width, height).ok_or(ObuError::Range("size"))?;
         if !reduced && bits.bit()? {
-            bits.skip(7)?;
+            bits.pass_over(7)?;
         }
-        bits.skip(3)?;
+        bits.pass_over(3)?;
         if !reduced {
             skip_tools(&mut bits)?;
         }
-        bits.skip(3)?;
+        bits.pass_over(3)?;
         let mut sequence = Self {
             profile,
             level,
@@ -252,31 +252,31 @@ impl Sequence {
 fn operating_points(bits: &mut BitReader<'_>) -> Result<u8, ObuError> {
     let mut delay_bits = None;
     if bits.bit()? {
-        bits.skip(64)?;
+        bits.pass_over(64)?;
         if bits.bit()? {
             bits.exp_golomb()?;
         }
         if bits.bit()? {
             delay_bits = Some(bits.bits(5)? + 1);
-            bits.skip(42)?;
+            bits.pass_over(42)?;
         }
     }
     let display_delay = bits.bit()?;
     let mut first = None;
     for _ in 0..=bits.bits(5)? {
-        bits.skip(12)?;
+        bits.pass_over(12)?;
         let level = bits.bits(5)? as u8;
         first.get_or_insert(level);
         if level > 7 {
-            bits.skip(1)?;
+            bits.pass_over(1)?;
         }
         if let Some(delay_bits) = delay_bits
             && bits.bit()?
         {
-            bits.skip(2 * delay_bits + 1)?;
+            bits.pass_over(2 * delay_bits + 1)?;
         }
         if display_delay && bits.bit()? {
-            bits.skip(4)?;
+            bits.pass_over(4)?;
         }
     }
     Ok(first.unwrap_or(0))
@@ -284,17 +284,17 @@ fn operating_points(bits: &mut BitReader<'_>) -> Result<u8, ObuError> {
 
 /// Passes over the coding tools that stills have not.
 fn skip_tools(bits: &mut BitReader<'_>) -> Result<(), ObuError> {
-    bits.skip(4)?;
+    bits.pass_over(4)?;
     let order_hint = bits.bit()?;
     if order_hint {
-        bits.skip(2)?;
+        bits.pass_over(2)?;
     }
     let screen_content = if bits.bit()? { SELECTED_BY_FRAME } else { bits.bits(1)? };
     if screen_content > 0 && !bits.bit()? {
-        bits.skip(1)?;
+        bits.pass_over(1)?;
     }
     if order_hint {
-        bits.skip(3)?;
+        bits.pass_over(3)?;
     }
     Ok(())
 }

@@ -130,17 +130,17 @@ impl Sps {
     /// Reads the video usability information (ITU-T H.264 §E.1.1).
     fn read_usability(&mut self, bits: &mut BitReader<'_>) -> Result<(), BitsEnd> {
         if bits.bit()? && bits.bits(8)? == EXTENDED_SAR {
-            bits.skip(32)?;
+            bits.pass_over(32)?;
         }
         if bits.bit()? {
-            bits.skip(1)?;
+            bits.pass_over(1)?;
         }
         if bits.bit()? {
-            bits.skip(3)?;
+            bits.pass_over(3)?;
             let range = if bits.bit()? { Range::Full } else { Range::Limited };
             let mut matrix = usual_matrix(self.size);
             if bits.bit()? {
-                bits.skip(16)?;
+                bits.pass_over(16)?;
                 matrix = match bits.bits(8)? {
                     1 => Matrix::Bt709,
                     5 | 6 => Matrix::Bt601,
@@ -169,11 +169,11 @@ impl Sps {
             skip_hrd(bits)?;
         }
         if nal_hrd || vcl_hrd {
-            bits.skip(1)?;
+            bits.pass_over(1)?;
         }
-        bits.skip(1)?;
+        bits.pass_over(1)?;
         if bits.bit()? {
-            bits.skip(1)?;
+            bits.pass_over(1)?;
             for _ in 0..4 {
                 bits.exp_golomb()?;
             }
@@ -258,7 +258,7 @@ fn skip_order_count(bits: &mut BitReader<'_>) -> Result<(), ParamsError> {
             small(bits, 12, "log2_max_pic_order_cnt_lsb_minus4")?;
         }
         1 => {
-            bits.skip(1)?;
+            bits.pass_over(1)?;
             bits.signed_exp_golomb()?;
             bits.signed_exp_golomb()?;
             for _ in 0..small(bits, 255, "num_ref_frames_in_pic_order_cnt_cycle")? {
@@ -276,13 +276,13 @@ fn skip_hrd(bits: &mut BitReader<'_>) -> Result<(), BitsEnd> {
     if count > 31 {
         return Err(BitsEnd);
     }
-    bits.skip(8)?;
+    bits.pass_over(8)?;
     for _ in 0..=count {
         bits.exp_golomb()?;
         bits.exp_golomb()?;
-        bits.skip(1)?;
+        bits.pass_over(1)?;
     }
-    bits.skip(20)
+    bits.pass_over(20)
 }
 
 /// A picture parameter set (ITU-T H.264 §7.3.2.2), as far as it matters here.
