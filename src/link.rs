@@ -110,9 +110,15 @@ fn unbase64(text: &str) -> Option<[u8; 32]> {
     URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()
 }
 
-/// The fragment's fields; a field that is there twice counts once, the last.
-fn fields(url: &Url) -> HashMap<String, String> {
-    url::form_urlencoded::parse(url.fragment().unwrap_or_default().as_bytes()).into_owned().collect()
+/// The fragment's fields. One that is there twice could mean two things, so it means none.
+fn fields(url: &Url) -> Result<HashMap<String, String>, LinkError> {
+    let mut fields = HashMap::new();
+    for (name, value) in url::form_urlencoded::parse(url.fragment().unwrap_or_default().as_bytes()).into_owned() {
+        if fields.insert(name, value).is_some() {
+            return Err(LinkError::Bad("text: a part is there twice"));
+        }
+    }
+    Ok(fields)
 }
 
 fn trust(fields: &HashMap<String, String>) -> Result<Trust, LinkError> {
@@ -130,7 +136,7 @@ impl FromStr for HubLink {
         if url.scheme() != "https" {
             return Err(LinkError::Bad("address (https://host:port/scope)"));
         }
-        let fields = fields(&url);
+        let fields = fields(&url)?;
         let trust = trust(&fields)?;
         let watch_token = fields.get("watch").ok_or(LinkError::Missing("watch token"))?.clone();
         if !url.query_pairs().any(|(k, _)| k == "jwt") {
@@ -181,7 +187,7 @@ impl FromStr for WatchLink {
 
     fn from_str(text: &str) -> Result<Self, LinkError> {
         let mut url = Url::parse(text.trim())?;
-        let fields = fields(&url);
+        let fields = fields(&url)?;
         let field = |name: &'static str, words| fields.get(name).ok_or(LinkError::Missing(words));
         match field("v", "version")?.as_str() {
             "1" => {}

@@ -2,6 +2,7 @@
 //! comes here.
 
 use axum::Router;
+use axum::http::StatusCode;
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
@@ -33,6 +34,7 @@ pub enum PageError {
 
 const INDEX: &str = include_str!("../viewer/dist/index.html");
 const SCRIPT: &str = include_str!("../viewer/dist/viewer.js");
+const LICENSES: &str = include_str!("../viewer/dist/LICENSES.txt");
 const STYLE: &str = include_str!("../viewer/dist/viewer.css");
 /// Nothing but our own files runs, and connections go to hubs alone.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src https:; \
@@ -63,7 +65,9 @@ impl Page {
         let app = Router::new()
             .route("/", get(|| file("text/html; charset=utf-8", INDEX)))
             .route("/viewer.js", get(|| file("text/javascript; charset=utf-8", SCRIPT)))
-            .route("/viewer.css", get(|| file("text/css; charset=utf-8", STYLE)));
+            .route("/viewer.css", get(|| file("text/css; charset=utf-8", STYLE)))
+            .route("/LICENSES.txt", get(|| file("text/plain; charset=utf-8", LICENSES)))
+            .route("/favicon.ico", get(|| async { StatusCode::NO_CONTENT }));
         let server = tokio::spawn(async move {
             if let Err(error) = axum::serve(listener, app).await {
                 tracing::error!(%error, "page is no longer served");

@@ -87,6 +87,10 @@ impl<'a> Reader<'a> {
         }
     }
 
+    pub(crate) fn rest(self) -> &'a [u8] {
+        self.0
+    }
+
     pub(crate) fn end(self) -> Result<(), RecordError> {
         if self.0.is_empty() { Ok(()) } else { Err(RecordError::Long(self.0.len())) }
     }

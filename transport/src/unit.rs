@@ -39,7 +39,7 @@ pub fn emit(unit: &AccessUnit, encoded_after: Duration, out: &mut Vec<u8>) {
     out.extend_from_slice(&unit.data);
 }
 
-/// Reads a plaintext back. Padding after the access unit is let go.
+/// Reads a plaintext back. Padding after the access unit is let go, if it is zeros: nothing can hide in it.
 ///
 /// # Errors
 /// If it ends early or a field is out of its range.
@@ -62,6 +62,9 @@ pub fn parse(plaintext: &[u8]) -> Result<MediaUnit, RecordError> {
     let encoded_after = Duration::from_micros(reader.u32()?.into());
     let len = reader.u32()?;
     let data = reader.slice(usize::try_from(len).unwrap_or(usize::MAX))?;
+    if reader.rest().iter().any(|byte| *byte != 0) {
+        return Err(RecordError::Field { field: "padding", value: 1 });
+    }
     Ok(MediaUnit {
         unit: AccessUnit { codec, kind, layer, size, at, data: Bytes::copy_from_slice(data) },
         encoded_after,
@@ -91,6 +94,8 @@ mod tests {
         let back = parse(&plaintext).unwrap();
         assert_eq!(back.unit, unit());
         assert_eq!(back.encoded_after, Duration::from_micros(2900));
+        plaintext.push(1);
+        assert!(parse(&plaintext).is_err(), "padding is zeros");
     }
 
     #[test]

@@ -253,7 +253,9 @@ impl Viewer {
         };
         let epoch = closing.epoch;
         let Some(state) = session.epochs.get_mut(&epoch) else {
-            return self.drops.replayed += 1;
+            // Of an epoch long over, or of one whose opening was not taken.
+            let over = session.newest.is_some_and(|newest| epoch <= newest);
+            return if over { self.drops.replayed += 1 } else { self.drops.early += 1 };
         };
         if closing.opening != state.opening() {
             self.events.push_back(Event::Alarm(Alarm::Changed(epoch)));

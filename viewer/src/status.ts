@@ -62,7 +62,7 @@ export function brokenStatus(state: State, detail = ""): Status {
   const say = (title: string, text: string): Status => ({ state, lock: "opening", tone: "warn", title, text });
   switch (state) {
     case "no-link":
-      return say("Open your watch link", "This page needs the link that was made when you paired the camera. Run “doorframe link” on the paired computer, or scan its code, and open that link in this browser.");
+      return say("Open your watch link", "This page needs the whole link, with the keys at its end. “doorframe demo” prints it, and “doorframe page” makes it from the one that “doorframe camera” prints.");
     case "bad-link":
       return say("This watch link does not work", `${detail} Copy the whole link again.`);
     case "insecure":
@@ -87,7 +87,7 @@ export function status(facts: Facts, now: number, clock: (ms: number) => string)
       case "session.identity":
         return alarm("alarm-identity", "This is not your camera", "Something answers under your camera's name with a different identity. Do not trust it. If you replaced or reset the camera, pair it again; otherwise ask who runs the hub.");
       case "session.recipient":
-        return warn("wrong-device", "This device is not on the camera's list", "The camera does not seal its pictures to the key in this link. If the link was made by you, it was revoked or belongs to another pairing: make a new one with “doorframe link”.");
+        return warn("wrong-device", "This device is not on the camera's list", "The camera does not seal its pictures to the key in this link. It may be of an earlier run: take the link that “doorframe camera” prints now.");
       case "session.suite":
         return warn("wrong-suite", "The camera uses a cipher that browsers lack", `${facts.suite === 0xf001 ? "It seals with ChaCha20-Poly1305." : "Its cipher suite is unknown here."} Set the camera to AES-256-GCM, or watch with “doorframe watch”.`);
       default:
@@ -95,7 +95,7 @@ export function status(facts: Facts, now: number, clock: (ms: number) => string)
     }
   }
   if (facts.connection === "disconnected" && facts.closeCode === 401) {
-    return warn("refused", "The hub refused this link", `It says: “${facts.closeReason || "not allowed"}”. The link has probably expired: make a new one with “doorframe link”. This page keeps asking.`);
+    return warn("refused", "The hub refused this link", `It says: “${facts.closeReason || "not allowed"}”. Take the link that “doorframe camera” prints now; if that is refused too, ask whoever runs the hub. This page keeps asking.`);
   }
   const away = facts.disconnectedSince !== undefined && facts.connection !== "connected" && now - facts.disconnectedSince > 1_500;
   if (away) {
