@@ -102,6 +102,7 @@ async fn a_cut_uplink_is_followed_down_and_up() {
         viewer.stats().lost,
     );
     assert!(u64::from(least) < CUT, "the target never went below the link: {least} bit/s with seed {SEED}");
+    assert!(least > 400_000, "the target fled the link: {least} bit/s with seed {SEED}");
     assert!(starved.len() > 225, "{} pictures in 15 s with seed {SEED}", starved.len());
     assert!(p99 < Duration::from_secs(1), "p99 {p99:?} in the cut with seed {SEED}");
     assert!(recovered.is_some_and(|r| r < Duration::from_secs(10)), "full rate after {recovered:?} with seed {SEED}");

@@ -6,7 +6,7 @@ use doorframe_codec::units::Uptime;
 use doorframe_transport::manifest::Challenge;
 use doorframe_transport::moq::{Dial, Ended, Node, Sampler, client_endpoint, dial};
 use doorframe_transport::rate::LinkSample;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -29,14 +29,14 @@ pub enum UplinkState {
 #[derive(Debug)]
 pub struct Uplink {
     state: watch::Receiver<UplinkState>,
-    sampler: watch::Receiver<Option<(u64, Sampler)>>,
+    sampler: watch::Receiver<Option<(u64, Arc<Mutex<Sampler>>)>>,
     challenges: Challenges,
     tasks: [JoinHandle<()>; 2],
 }
 
 /// What the camera's thread needs of it.
 pub(super) struct Handle {
-    sampler: watch::Receiver<Option<(u64, Sampler)>>,
+    sampler: watch::Receiver<Option<(u64, Arc<Mutex<Sampler>>)>>,
     challenges: Challenges,
     connection: u64,
 }
@@ -63,7 +63,7 @@ impl Uplink {
             for number in 1_u64.. {
                 match dial(&endpoint, &node, &to).await {
                     Ok(connection) => {
-                        sampler.send_replace(Some((number, connection.sampler())));
+                        sampler.send_replace(Some((number, Arc::new(Mutex::new(connection.sampler())))));
                         state.send_replace(UplinkState::Up);
                         let ended = connection.closed().await;
                         sampler.send_replace(None);
@@ -110,7 +110,7 @@ impl Handle {
         let (number, link) = {
             let current = self.sampler.borrow();
             let (number, sampler) = current.as_ref()?;
-            (*number, sampler.sample(now)?)
+            (*number, sampler.lock().unwrap_or_else(PoisonError::into_inner).sample(now)?)
         };
         let is_new_connection = std::mem::replace(&mut self.connection, number) != number;
         Some(Sample { link, is_new_connection })

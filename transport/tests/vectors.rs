@@ -237,7 +237,8 @@ fn write() {
         v["identity"] = json!(hex(&[78; 32]));
     });
     save("manifest-flipped", "a bit of the manifest is flipped", "session.signature", &|v| {
-        flip(&mut v["manifest"], 60)
+        refused(v);
+        flip(&mut v["manifest"], 60);
     });
     save("opening-flipped", "a bit of an opening is flipped", "opening.signature", &|v| {
         flip(&mut v["epochs"][1]["opening"], 30);

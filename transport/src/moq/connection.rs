@@ -3,12 +3,14 @@
 #![expect(clippy::disallowed_methods, reason = "floor 2: the edge is where the clock is read")]
 
 use super::node::Node;
+use super::observe::Observed;
 use super::tls::{Trust, client_config};
 use crate::rate::LinkSample;
 use doorframe_codec::units::Uptime;
 use std::fmt;
 use std::net::SocketAddr;
 use std::ops::Deref;
+use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
 use url::Url;
@@ -74,6 +76,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub struct Connection {
     session: moq_net::Session,
     transport: web_transport_quinn::Session,
+    observed: Arc<Observed>,
 }
 
 /// Connects to a hub and joins it to `node`: what the node publishes goes there, and what is published there can be
@@ -93,7 +96,8 @@ pub async fn dial(endpoint: &quinn::Endpoint, node: &Node, to: &Dial) -> Result<
     addresses.retain(|a| a.is_ipv4() || !ours);
     let address = *addresses.first().ok_or_else(|| DialError::Name(host.into()))?;
 
-    let config = client_config(&to.trust).map_err(|e| DialError::Protocol(address, e.to_string()))?;
+    let observed = Observed::new();
+    let config = client_config(&to.trust, observed.clone()).map_err(|e| DialError::Protocol(address, e.to_string()))?;
     let connecting = endpoint.connect_with(config, address, host).map_err(|_| bad_url())?;
     let quic = match tokio::time::timeout(PATIENCE, connecting).await {
         Ok(Ok(quic)) => quic,
@@ -118,7 +122,7 @@ pub async fn dial(endpoint: &quinn::Endpoint, node: &Node, to: &Dial) -> Result<
         .await
         .map_err(|error| DialError::Protocol(address, error.to_string()))?;
     tokio::spawn(moq_net::time::run(driver));
-    Ok(Connection { session, transport })
+    Ok(Connection { session, transport, observed })
 }
 
 /// A URL without its token, for messages and logs.
@@ -148,7 +152,7 @@ impl Connection {
 
     /// Tells what the link looks like, to steer an encoder by, from any thread.
     pub fn sampler(&self) -> Sampler {
-        Sampler(self.transport.deref().clone())
+        Sampler { quic: self.transport.deref().clone(), observed: self.observed.clone(), last: None }
     }
 
     /// Closes it in order: the hub need not wait for a time-out.
@@ -165,23 +169,34 @@ impl fmt::Debug for Connection {
 }
 
 /// Samples a connection from any thread.
-#[derive(Clone)]
-pub struct Sampler(quinn::Connection);
+pub struct Sampler {
+    quic: quinn::Connection,
+    observed: Arc<Observed>,
+    /// Newest round trip and when it was seen.
+    last: Option<(Uptime, Duration)>,
+}
 
 impl Sampler {
-    /// What the link looks like now; `None` once it is closed.
-    pub fn sample(&self, at: Uptime) -> Option<LinkSample> {
-        if self.0.close_reason().is_some() {
+    /// What the link looks like now; `None` once it is closed, or before anything was acknowledged.
+    pub fn sample(&mut self, at: Uptime) -> Option<LinkSample> {
+        if self.quic.close_reason().is_some() {
             return None;
         }
-        let stats = self.0.stats();
+        let (sent_bytes, acked_bytes) = (self.observed.sent(), self.observed.acked());
+        if let Some(rtt) = self.observed.take_rtt_us() {
+            self.last = Some((at, Duration::from_micros(rtt)));
+        }
+        let (seen, rtt) = self.last?;
+        // While nothing comes back, what is under way takes at least as long as we have been waiting.
+        let waited = if sent_bytes > acked_bytes { at.since(seen) } else { Duration::ZERO };
+        let path = self.quic.stats().path;
         Some(LinkSample {
             at,
-            rtt: stats.path.rtt,
-            cwnd: stats.path.cwnd,
-            sent_bytes: stats.udp_tx.bytes,
-            sent_packets: stats.path.sent_packets,
-            lost_packets: stats.path.lost_packets,
+            rtt: rtt.max(waited),
+            cwnd: path.cwnd,
+            acked_bytes,
+            sent_packets: path.sent_packets,
+            lost_packets: path.lost_packets,
         })
     }
 }

@@ -8,6 +8,7 @@
 
 mod connection;
 mod node;
+mod observe;
 pub mod relay;
 mod tls;
 

@@ -1,5 +1,6 @@
 //! TLS 1.3 and QUIC settings, the same for camera, viewer and hub.
 
+use super::observe::{Observed, Watch};
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls13_signature};
@@ -86,7 +87,7 @@ pub(super) fn server_config(
     Ok(config)
 }
 
-pub(super) fn client_config(trust: &Trust) -> Result<quinn::ClientConfig, rustls::Error> {
+pub(super) fn client_config(trust: &Trust, observed: Arc<Observed>) -> Result<quinn::ClientConfig, rustls::Error> {
     let provider = provider();
     let builder = rustls::ClientConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(&[&rustls::version::TLS13])?;
@@ -104,7 +105,9 @@ pub(super) fn client_config(trust: &Trust) -> Result<quinn::ClientConfig, rustls
     tls.alpn_protocols = vec![web_transport_quinn::ALPN.as_bytes().to_vec()];
     let tls = QuicClientConfig::try_from(tls).map_err(|_| rustls::Error::General("no initial cipher suite".into()))?;
     let mut config = quinn::ClientConfig::new(Arc::new(tls));
-    config.transport_config(Arc::new(transport()));
+    let mut transport = transport();
+    transport.congestion_controller_factory(Arc::new(Watch(observed)));
+    config.transport_config(Arc::new(transport));
     Ok(config)
 }
 
