@@ -5,15 +5,16 @@
 #![expect(clippy::unwrap_used, reason = "a bench may fail")]
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use doorframe::codec::access_unit::Kind;
+use doorframe::codec::access_unit::{AccessUnit, Codec, Kind};
 use doorframe::codec::clip::annexb;
 use doorframe::codec::convert::Converter;
 use doorframe::codec::decoder::Limits;
 use doorframe::codec::encoder::Config;
 use doorframe::codec::frame::{Format, Plane};
+use doorframe::codec::h264;
 use doorframe::codec::h264::openh264::{Openh264Decoder, Openh264Encoder};
 use doorframe::codec::mask::{Mask, Polygon};
-use doorframe::codec::units::{Bitrate, Color, FrameRate, MediaTime, Size, Uptime};
+use doorframe::codec::units::{Bitrate, Color, FrameRate, MediaTime, Size, TemporalLayer, Uptime};
 use doorframe::codec::{Decoder, Encoder, Frame, Picture};
 use std::hint::black_box;
 
@@ -23,7 +24,11 @@ fn pictures() -> Vec<Picture> {
     let mut decoder = Openh264Decoder::for_clips(Limits::default());
     let mut pictures = Vec::new();
     let mut picture = Picture::black(size, Color::default());
-    for unit in annexb::access_units(&bytes::Bytes::from_static(doorframe::sensor::BUILT_IN)) {
+    let clip = bytes::Bytes::from_static(doorframe::sensor::BUILT_IN);
+    for (n, data) in (0..).zip(annexb::access_units(&clip)) {
+        let kind = if h264::facts(&data).is_keyframe() { Kind::Keyframe } else { Kind::Delta };
+        let at = MediaTime::from_ticks(n * 3003);
+        let unit = AccessUnit { codec: Codec::H264, kind, layer: TemporalLayer::BASE, size, at, data };
         if decoder.decode(&unit, &mut picture).unwrap_or(false) {
             pictures.push(picture.clone());
         }

@@ -10,7 +10,7 @@ use tungstenite::stream::MaybeTlsStream;
 use tungstenite::{Message, WebSocket};
 
 /// A browser with one page. Killed when dropped.
-pub struct Chromium {
+pub(crate) struct Chromium {
     process: Child,
     profile: PathBuf,
     socket: WebSocket<MaybeTlsStream<TcpStream>>,
@@ -19,7 +19,7 @@ pub struct Chromium {
 }
 
 /// Where Chromium is, if it is installed.
-pub fn find() -> Option<PathBuf> {
+pub(crate) fn find() -> Option<PathBuf> {
     let candidates = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path)
@@ -29,7 +29,7 @@ pub fn find() -> Option<PathBuf> {
 
 impl Chromium {
     /// Opens `url` in a new browser with a new profile, in a window of this size.
-    pub fn open(program: &Path, url: &str, width: u32, height: u32, dark: bool) -> Self {
+    pub(crate) fn open(program: &Path, url: &str, width: u32, height: u32, dark: bool) -> Self {
         let profile = std::env::temp_dir().join(format!("doorframe-chromium-{}-{width}-{dark}", std::process::id()));
         let mut process = Command::new(program)
             .args([
@@ -97,19 +97,19 @@ impl Chromium {
     }
 
     /// The value of an expression in the page.
-    pub fn evaluate(&mut self, expression: &str) -> Value {
+    pub(crate) fn evaluate(&mut self, expression: &str) -> Value {
         let result = self.call("Runtime.evaluate", json!({ "expression": expression, "returnByValue": true }));
         result["result"]["value"].clone()
     }
 
     /// What the page says of itself.
-    pub fn statistics(&mut self) -> Value {
+    pub(crate) fn statistics(&mut self) -> Value {
         let text = self.evaluate("JSON.stringify(window.doorframe ?? null)");
         text.as_str().map_or(Value::Null, |text| serde_json::from_str(text).unwrap())
     }
 
     /// Waits until the page's statistics are as wished, and gives them.
-    pub fn wait(&mut self, what: &str, patience: Duration, wished: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) fn wait(&mut self, what: &str, patience: Duration, wished: impl Fn(&Value) -> bool) -> Value {
         let started = Instant::now();
         loop {
             let statistics = self.statistics();
@@ -121,8 +121,9 @@ impl Chromium {
         }
     }
 
-    /// A picture of the page, as PNG in base64.
-    pub fn screenshot(&mut self) -> String {
+    /// A picture of the page, as PNG in base64, once what it fades in and out has settled.
+    pub(crate) fn screenshot(&mut self) -> String {
+        std::thread::sleep(Duration::from_millis(900));
         let shot = self.call("Page.captureScreenshot", json!({ "format": "png" }));
         shot["data"].as_str().unwrap().to_owned()
     }

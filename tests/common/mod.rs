@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "each test file uses its own part of it")]
 
-pub mod shaper;
+pub(crate) mod shaper;
 
 use doorframe::camera::{Camera, CameraConfig};
 use doorframe::hub::{Hub, HubConfig, HubIdentity};
@@ -15,33 +15,33 @@ use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
 /// Longest a test waits for anything; long, since machines are shared.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-pub fn hub() -> Hub {
+pub(crate) fn hub() -> Hub {
     let config = HubConfig::local();
     let identity = HubIdentity::fresh(&config.host).unwrap();
     Hub::start(config, &identity).unwrap()
 }
 
-pub fn identity() -> SigningKey {
+pub(crate) fn identity() -> SigningKey {
     SigningKey::from_seed(&[21; 32]).unwrap()
 }
 
-pub fn device() -> DeviceKey {
+pub(crate) fn device() -> DeviceKey {
     DeviceKey::from_seed([22; 32]).unwrap()
 }
 
 /// A small test pattern as a camera.
-pub fn config(source: &str) -> CameraConfig {
+pub(crate) fn config(source: &str) -> CameraConfig {
     let source = source.parse().unwrap();
     CameraConfig::new(source, identity(), vec![device().public().clone()], [23; 32])
 }
 
-pub fn camera(link: HubLink) -> Camera {
+pub(crate) fn camera(link: HubLink) -> Camera {
     Camera::start(config("pattern:320x240@30"), link, Clock::new(Instant::now())).unwrap()
 }
 
-pub fn watch_link(link: &HubLink) -> WatchLink {
+pub(crate) fn watch_link(link: &HubLink) -> WatchLink {
     WatchLink {
         page: None,
         hub: link.hub(),
@@ -53,12 +53,12 @@ pub fn watch_link(link: &HubLink) -> WatchLink {
     }
 }
 
-pub fn viewer(link: &WatchLink) -> Viewer {
+pub(crate) fn viewer(link: &WatchLink) -> Viewer {
     Viewer::start(link, [24; 32], Box::new(NoSink), None).unwrap()
 }
 
 /// Waits until the viewer's state is as wished, and gives it.
-pub async fn state(viewer: &Viewer, what: &str, wished: impl FnMut(&ViewerState) -> bool) -> ViewerState {
+pub(crate) async fn state(viewer: &Viewer, what: &str, wished: impl FnMut(&ViewerState) -> bool) -> ViewerState {
     let mut states = viewer.state();
     let waited = tokio::time::timeout(PATIENCE, states.wait_for(wished)).await;
     match waited {
@@ -68,7 +68,7 @@ pub async fn state(viewer: &Viewer, what: &str, wished: impl FnMut(&ViewerState)
 }
 
 /// Waits until the viewer's counts are as wished, and gives them.
-pub async fn stats(viewer: &Viewer, what: &str, wished: impl Fn(&ViewerStats) -> bool) -> ViewerStats {
+pub(crate) async fn stats(viewer: &Viewer, what: &str, wished: impl Fn(&ViewerStats) -> bool) -> ViewerStats {
     let started = Instant::now();
     loop {
         let stats = viewer.stats();

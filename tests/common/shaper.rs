@@ -1,6 +1,7 @@
 //! A link in user space: a UDP proxy with a rate, a delay, a drop-tail queue, and seeded loss.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,23 +12,23 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 /// What the link does; the rate may change while it runs.
-pub struct Shape {
+pub(crate) struct Shape {
     /// Bits a second from client to server; the way back is as wide as it likes.
-    pub uplink_bps: AtomicU64,
+    pub(crate) uplink_bps: AtomicU64,
     /// Each way.
-    pub delay: Duration,
+    pub(crate) delay: Duration,
     /// Bytes that wait at most; what does not fit is dropped.
-    pub queue: u64,
+    pub(crate) queue: u64,
     /// Packets lost of 10,000, chosen by the seed.
-    pub loss: u64,
+    pub(crate) loss: u64,
     /// Same seed, same losses.
-    pub seed: u64,
+    pub(crate) seed: u64,
 }
 
 /// A running link. Ends when dropped.
-pub struct Shaper {
-    pub address: SocketAddr,
-    pub shape: Arc<Shape>,
+pub(crate) struct Shaper {
+    pub(crate) address: SocketAddr,
+    pub(crate) shape: Arc<Shape>,
     _tasks: JoinSet<()>,
 }
 
@@ -72,7 +73,7 @@ impl Direction {
 
 impl Shaper {
     /// A link to `server`.
-    pub async fn start(server: SocketAddr, shape: Shape) -> Self {
+    pub(crate) async fn start(server: SocketAddr, shape: Shape) -> Self {
         let shape = Arc::new(shape);
         let front = Arc::new(UdpSocket::bind("127.0.0.1:0").await.unwrap());
         let address = front.local_addr().unwrap();
@@ -84,29 +85,30 @@ impl Shaper {
             let mut buffer = vec![0; 65_536];
             loop {
                 let Ok((len, client)) = front.recv_from(&mut buffer).await else { continue };
-                if !clients.contains_key(&client) {
-                    let back = Arc::new(UdpSocket::bind("127.0.0.1:0").await.unwrap());
-                    let up = Direction::new(back.clone(), shared.seed, &mut inner);
-                    let mut down = Direction::new(front.clone(), shared.seed ^ 0xffff, &mut inner);
-                    let (shape, socket) = (shared.clone(), back.clone());
-                    inner.spawn(async move {
-                        let mut buffer = vec![0; 65_536];
-                        loop {
-                            let Ok((len, _)) = socket.recv_from(&mut buffer).await else { continue };
-                            down.send(&shape, 1_000_000_000, &buffer[..len], client);
-                        }
-                    });
-                    clients.insert(client, (back, up));
-                }
-                if let Some((_, up)) = clients.get_mut(&client) {
-                    up.send(&shared, shared.uplink_bps.load(Ordering::Relaxed), &buffer[..len], server);
-                }
+                let (_, up) = match clients.entry(client) {
+                    Entry::Occupied(known) => known.into_mut(),
+                    Entry::Vacant(new) => {
+                        let back = Arc::new(UdpSocket::bind("127.0.0.1:0").await.unwrap());
+                        let up = Direction::new(back.clone(), shared.seed, &mut inner);
+                        let mut down = Direction::new(front.clone(), shared.seed ^ 0xffff, &mut inner);
+                        let (shape, socket) = (shared.clone(), back.clone());
+                        inner.spawn(async move {
+                            let mut buffer = vec![0; 65_536];
+                            loop {
+                                let Ok((len, _)) = socket.recv_from(&mut buffer).await else { continue };
+                                down.send(&shape, 1_000_000_000, &buffer[..len], client);
+                            }
+                        });
+                        new.insert((back, up))
+                    }
+                };
+                up.send(&shared, shared.uplink_bps.load(Ordering::Relaxed), &buffer[..len], server);
             }
         });
         Self { address, shape, _tasks: tasks }
     }
 
-    pub fn set_uplink(&self, bps: u64) {
+    pub(crate) fn set_uplink(&self, bps: u64) {
         self.shape.uplink_bps.store(bps, Ordering::Relaxed);
     }
 }
