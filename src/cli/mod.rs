@@ -143,7 +143,7 @@ impl From<CameraError> for Failure {
 pub(crate) fn run() -> ExitCode {
     // Quiet by default: what a person has to know is printed, not logged.
     let filter = tracing_subscriber::EnvFilter::try_from_env("DOORFRAME_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,moq_net=error,web_transport_quinn=error"));
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("error,doorframe=warn,doorframe_transport=warn"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let cli = Cli::parse();
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {

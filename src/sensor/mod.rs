@@ -1,6 +1,6 @@
 //! Where frames come from: a V4L2 camera, a clip, or a test pattern.
 //!
-//! A [`Source`] is what a person writes (`v4l2:/dev/video0`, `clip:FILE`, `pattern:1280x720@30`); [`open`] makes a
+//! A [`Source`] is what a person writes (`v4l2:/dev/video0`, `clip:FILE`, `pattern:1280x720@30`); [`open()`] makes a
 //! [`Sensor`] of it. Every sensor behaves like a camera: it has its own rate, it never waits for a slow consumer,
 //! and it never hands out old frames in a burst.
 
