@@ -112,7 +112,7 @@ async fn measured(
     tokio::select! {
         () = watch::follow(&viewer, limits) => {}
         // A camera that cannot start says why when it is stopped.
-        _ = states.wait_for(|state| *state == CameraState::Ended) => {}
+        _ = states.wait_for(|state| *state == CameraState::Ended) => return Ok(()),
     }
     let state = camera.state().borrow().clone();
     println!("  {}", status::camera_state(&state));

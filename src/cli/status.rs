@@ -83,9 +83,7 @@ pub(super) fn viewer_line(rates: &mut Rates, stats: &ViewerStats) -> String {
 pub(super) fn camera_state(state: &CameraState) -> String {
     match state {
         CameraState::Starting => "camera   starting".into(),
-        CameraState::Running { sensor, size, rate, encoder } => {
-            format!("camera   {sensor}, {size}, {rate}\n  encoder  {encoder}")
-        }
+        CameraState::Running { sensor, encoder, .. } => format!("camera   {sensor}\n  encoder  {encoder}"),
         CameraState::Waiting(words) => format!("camera   {words}; trying again"),
         _ => "camera   ended".into(),
     }
