@@ -35,6 +35,8 @@ pub(super) struct Screen {
     pending: VecDeque<Message>,
     /// First epoch shown in this session: until the next, what waited at the hub is shown as fast as it decodes.
     first_epoch: Option<Epoch>,
+    /// Epoch of the first unit that came in this session.
+    joined: Option<Epoch>,
 }
 
 /// Messages kept while their session's manifest is under way: more than a group of two seconds.
@@ -71,6 +73,7 @@ impl Screen {
             started,
             pending: VecDeque::new(),
             first_epoch: None,
+            joined: None,
         }
     }
 
@@ -122,6 +125,7 @@ impl Screen {
                 self.decoder = None;
                 self.next = None;
                 self.first_epoch = None;
+                self.joined = None;
                 ViewerState::Opening(id)
             }
             Ok(_) => {
@@ -143,7 +147,10 @@ impl Screen {
                 Event::Unit { track: TrackName::VIDEO, epoch, position, unit } => {
                     self.show(epoch, position, &unit, received);
                 }
-                Event::Closed { lost, .. } => self.with_stats(|stats| stats.lost += lost),
+                // What was over before we came was not lost on the way to us.
+                Event::Closed { epoch, lost, .. } if self.joined.is_some_and(|joined| epoch >= joined) => {
+                    self.with_stats(|stats| stats.lost += lost);
+                }
                 Event::Alarm(alarm) => {
                     self.with_stats(|stats| stats.alarms += 1);
                     self.state.send_replace(ViewerState::Alarm(alarm.to_string()));
@@ -158,6 +165,7 @@ impl Screen {
     fn show(&mut self, epoch: Epoch, position: u64, media: &MediaUnit, received: u64) {
         let opened = wall_us();
         let unit = &media.unit;
+        self.joined.get_or_insert(epoch);
         if self.next.is_some_and(|next| (epoch, position) < next) {
             // The tail of an epoch that the next keyframe has overtaken.
             return self.with_stats(|stats| stats.undecoded += 1);

@@ -145,6 +145,15 @@ impl Connection {
             Ok(SessionError::ConnectionError(quinn::ConnectionError::TimedOut)) => {
                 Ended::Lost("nothing was heard for 10 s".into())
             }
+            Ok(SessionError::ConnectionError(quinn::ConnectionError::Reset)) => {
+                Ended::Lost("the hub was started anew".into())
+            }
+            Ok(SessionError::ConnectionError(quinn::ConnectionError::ApplicationClosed(_))) => {
+                Ended::Lost("the hub left".into())
+            }
+            Ok(SessionError::WebTransportError(WebTransportError::Closed(_, words))) if !words.is_empty() => {
+                Ended::Lost(words)
+            }
             Ok(other) => Ended::Lost(other.to_string()),
             Err(_) => Ended::Lost("the hub left".into()),
         }
