@@ -31,7 +31,8 @@ impl StatusLine {
             print!("\r\x1b[2K");
             self.shown = false;
         }
-        println!("  {line}");
+        // Who closed the other end of the pipe does not want to read on; the work goes on.
+        let _unread = writeln!(std::io::stdout(), "  {line}");
     }
 }
 

@@ -1,0 +1,151 @@
+//! The program as a person meets it: what goes wrong is one clear sentence, and what goes right is a report.
+
+#![expect(clippy::unwrap_used, reason = "a test may fail")]
+
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// A file in a folder of this test run.
+fn file(name: &str, bytes: &[u8]) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cli");
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join(name);
+    std::fs::write(&path, bytes).unwrap();
+    path
+}
+
+fn doorframe(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_doorframe")).args(arguments).output().unwrap()
+}
+
+/// The sentence a failed run ends with.
+fn failure(arguments: &[&str]) -> String {
+    let output = doorframe(arguments);
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success(), "{arguments:?} succeeded");
+    assert!(!errors.contains("panicked"), "{errors}");
+    let said: Vec<&str> = errors.lines().filter(|line| line.starts_with("error: ")).collect();
+    assert_eq!(said.len(), 1, "{arguments:?} says {errors:?}");
+    said[0].to_owned()
+}
+
+#[test]
+fn a_bad_source_is_named() {
+    let empty = file("empty.264", b"");
+    let junk = file("junk.bin", &[0x5a; 4000]);
+    let cut = file("cut.264", &doorframe::sensor::BUILT_IN[..2000]);
+    for (source, words) in [
+        (format!("clip:{}", empty.display()), "empty.264 is empty"),
+        (format!("clip:{}", junk.display()), "junk.bin is not a clip"),
+        (format!("clip:{}", cut.display()), "no picture of the clip"),
+        ("clip:nowhere.264".into(), "cannot read the clip nowhere.264"),
+        ("v4l2:/dev/video99".into(), "no camera at /dev/video99"),
+    ] {
+        let said = failure(&["demo", "--no-open", "--seconds", "5", "--source", &source]);
+        assert!(said.contains(words), "{source}: {said}");
+    }
+}
+
+#[test]
+fn bad_arguments_are_named() {
+    for (arguments, words) in [
+        (vec!["demo", "--source", "webcam"], "webcam"),
+        (vec!["demo", "--size", "12x"], "is not a size and rate like 1280x720@30"),
+        (vec!["demo", "--mask", "0,0 1,1"], "needs 3 to 64"),
+        (vec!["demo", "--mask", "here"], "is not a list of corners"),
+        (vec!["demo", "--name", "Front Door"], "is not a camera name"),
+        (vec!["watch", "hello"], "is not a link"),
+        (vec!["camera", "https://127.0.0.1:4443/home"], "the link has no watch token"),
+        (vec!["page", "http://127.0.0.1/#v=1"], "the link has no hub"),
+    ] {
+        let said = failure(&arguments);
+        assert!(said.contains(words), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_saved_is_named_before_anything_starts() {
+    let link = "doorframe://watch#v=1&hub=https://127.0.0.1:1/home&token=t&camera=c&identity=AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE&device=AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE";
+    assert!(failure(&["watch", link, "--save", "out.mp4"]).contains("must end in .y4m"));
+    assert!(failure(&["watch", link, "--save", "no/such/folder/out.y4m"]).contains("cannot write"));
+    let said = failure(&["watch", link, "--seconds", "1"]);
+    assert_eq!(said, "error: no picture came");
+}
+
+#[test]
+fn a_demo_measures_itself() {
+    let report = file("report.json", b"");
+    let output = doorframe(&[
+        "demo",
+        "--no-open",
+        "--page-port",
+        "0",
+        "--source",
+        "pattern:320x240@30",
+        "--seconds",
+        "6",
+        "--report",
+        report.to_str().unwrap(),
+    ]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: Value = serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
+    assert!(report["frames_shown"].as_u64() > Some(60), "{report}");
+    assert_eq!((&report["lost"], &report["dropped"], &report["alarms"]), (&0.into(), &0.into(), &0.into()), "{report}");
+    for step in ["encode", "seal", "network", "decode", "capture_to_picture"] {
+        assert!(report["latency_ms"][step]["p50"].as_f64() > Some(0.0), "{step}: {report}");
+    }
+    assert!(report["psnr_y_db"].as_f64() > Some(30.0), "{report}");
+}
+
+#[test]
+fn what_is_masked_never_leaves_the_camera() {
+    use doorframe::codec::clip::y4m;
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cli-mask");
+    let state = folder.join("state");
+    std::fs::create_dir_all(&folder).unwrap();
+    let mut hub = Command::new(env!("CARGO_BIN_EXE_doorframe"))
+        .args(["hub", "--listen", "127.0.0.1:0", "--state"])
+        .arg(&state)
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let link = link(hub.stdout.take().unwrap(), "https://");
+    let mut camera = Command::new(env!("CARGO_BIN_EXE_doorframe"))
+        .args(["camera", &link, "--source", "pattern:320x240@30", "--mask", "0,0.5 1,0.5 1,1 0,1", "--state"])
+        .arg(&state)
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let watch = link_of(camera.stdout.take().unwrap());
+    let saved = folder.join("saved.y4m");
+    let watched = doorframe(&["watch", &watch, "--seconds", "5", "--save", saved.to_str().unwrap()]);
+    let _ended = (hub.kill(), camera.kill(), hub.wait(), camera.wait());
+    assert!(watched.status.success(), "{}", String::from_utf8_lossy(&watched.stderr));
+    let bytes = std::fs::read(saved).unwrap();
+    let (header, start) = y4m::Header::parse(&bytes).unwrap();
+    let frames: Vec<&[u8]> = y4m::frames(&bytes, &header, start).collect();
+    assert!(frames.len() > 20, "{} pictures", frames.len());
+    for frame in frames {
+        // Luma of the lower half, away from the rim that the deblocking filter touches.
+        let masked = &frame[320 * 136..320 * 240];
+        let (least, most) = masked.iter().fold((255, 0), |(l, m), y| (l.min(*y), m.max(*y)));
+        assert!(most - least <= 8, "luma {least} to {most} inside the mask");
+        let seen = &frame[..320 * 100];
+        let (least, most) = seen.iter().fold((255, 0), |(l, m), y| (l.min(*y), m.max(*y)));
+        assert!(most - least > 60, "the rest is still to be seen");
+    }
+}
+
+fn link_of(output: impl std::io::Read + Send + 'static) -> String {
+    link(output, "doorframe://")
+}
+
+/// The first quoted link that a program prints. What it prints later is read and let go, or its pipe would fill.
+fn link(output: impl std::io::Read + Send + 'static, start: &str) -> String {
+    use std::io::BufRead as _;
+    let mut lines = std::io::BufReader::new(output).lines();
+    let line = lines.find_map(|line| line.ok().filter(|line| line.contains(start))).unwrap();
+    std::thread::spawn(move || lines.for_each(drop));
+    line[line.find(start).unwrap()..].trim_end_matches('\'').to_owned()
+}
