@@ -23,17 +23,18 @@ use doorframe_transport::rate::{Pace, RateConfig, RateControl};
 use doorframe_transport::seed::Seed;
 use doorframe_transport::session::{Config as SessionConfig, SessionError, StartError};
 use doorframe_transport::track::TrackName;
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use thiserror::Error;
 use tokio::sync::watch;
+use zeroize::Zeroizing;
 
 pub use uplink::{Uplink, UplinkState};
 
 /// What a camera shall do.
-#[derive(Debug)]
 #[non_exhaustive]
 pub struct CameraConfig {
     /// Where frames come from.
@@ -53,11 +54,17 @@ pub struct CameraConfig {
     /// Who it is.
     pub identity: SigningKey,
     /// Mixed into each session's root.
-    pub device_secret: [u8; 32],
+    pub device_secret: Zeroizing<[u8; 32]>,
     /// Counts up with each start.
     pub boot: u64,
     /// Where to keep source pictures for a comparison; `None` outside of measurements.
     pub references: Option<Arc<References>>,
+}
+
+impl fmt::Debug for CameraConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CameraConfig({} from {}, ..)", self.alias, self.source)
+    }
 }
 
 impl CameraConfig {
@@ -72,7 +79,7 @@ impl CameraConfig {
             mask: None,
             devices,
             identity,
-            device_secret,
+            device_secret: Zeroizing::new(device_secret),
             boot: 0,
             references: None,
         }
@@ -165,6 +172,7 @@ impl Camera {
             stats: stats.clone(),
             state,
             uplink: uplink.handle(),
+            sessions: 0,
         };
         let thread = std::thread::Builder::new().name("camera".into()).spawn(move || run.run())?;
         Ok(Self { thread: Some(thread), stop, state: states, stats, uplink })
@@ -196,7 +204,10 @@ impl Camera {
     /// What ended it.
     pub fn stop(mut self) -> Result<(), CameraError> {
         self.stop.store(true, Ordering::Relaxed);
-        match self.thread.take().map(JoinHandle::join) {
+        let joined = self.thread.take().map(JoinHandle::join);
+        // The last closing is written; give the network the moment it needs to carry it.
+        std::thread::sleep(LAST_WORDS);
+        match joined {
             Some(Ok(result)) => result,
             Some(Err(_)) => Err(CameraError::Panicked),
             None => Ok(()),
@@ -210,6 +221,8 @@ impl Drop for Camera {
     }
 }
 
+/// How long a stopped camera's connection stays for what is under way.
+const LAST_WORDS: Duration = Duration::from_millis(250);
 /// How long to wait before a lost sensor is tried again.
 const RETRY: Duration = Duration::from_millis(500);
 /// Changes of the bitrate below this share are not worth telling the encoder.
@@ -224,6 +237,8 @@ struct Run {
     stats: Arc<Mutex<CameraStats>>,
     state: watch::Sender<CameraState>,
     uplink: uplink::Handle,
+    /// Sessions started in this run.
+    sessions: u16,
 }
 
 impl Run {
@@ -244,16 +259,16 @@ impl Run {
                 // A cable that was pulled comes back; what never worked would not work the next time either.
                 Err(CameraError::Sensor(error)) if seen && !error.is_final() => {
                     self.state.send_replace(CameraState::Waiting(error.to_string()));
+                    // What came until now is signed for; what comes next is of a later epoch.
+                    live.as_mut().map_or(Ok(()), Live::end)?;
                     std::thread::sleep(RETRY);
                 }
                 Err(error) => break Err(error),
             }
         };
-        if let Some(live) = live.as_mut().map(Live::end) {
-            live?;
-        }
+        let ended = live.as_mut().map_or(Ok(()), Live::end);
         self.state.send_replace(CameraState::Ended);
-        result
+        result.and(ended)
     }
 
     /// Frames of one opened sensor until it fails or we are stopped.
@@ -281,6 +296,12 @@ impl Run {
             if let Some(mask) = &self.config.mask {
                 mask.paint(&mut picture);
             }
+            let session = live.as_ref().map(|live| live.session.id());
+            let live = self.live_at(live, captured)?;
+            if session != Some(live.session.id()) {
+                // Media time starts over, which no encoder takes.
+                encoder = None;
+            }
             let encoder = match &mut encoder {
                 Some(encoder) => encoder,
                 none => {
@@ -292,7 +313,10 @@ impl Run {
                     made
                 }
             };
-            let live = self.live_at(live, captured)?;
+            if live.is_spent(captured) {
+                // A sensor that came back within the epoch it was lost in: its next one is at most two seconds away.
+                continue;
+            }
             if live.epoch_over(captured) {
                 live.begin(captured, self.clock.now(), self.uplink.challenges())?;
                 want = Kind::Keyframe;
@@ -347,18 +371,19 @@ impl Run {
     }
 
     /// The session for a moment; a new one where there is none or the old one is at its end.
-    fn live_at<'a>(&self, live: &'a mut Option<Live>, at: Uptime) -> Result<&'a mut Live, CameraError> {
-        let over = live.as_ref().is_none_or(|live| live.session.epoch_at(at).is_none());
-        if over {
-            if let Some(live) = live.as_mut() {
-                live.end()?;
-            }
+    fn live_at<'a>(&mut self, live: &'a mut Option<Live>, at: Uptime) -> Result<&'a mut Live, CameraError> {
+        if live.as_ref().is_some_and(|live| live.session.epoch_at(at).is_none()) {
+            live.as_mut().map_or(Ok(()), Live::end)?;
             *live = None;
-            return Ok(live.insert(Live::start(&self.config, &self.node, at)?));
         }
         match live {
             Some(live) => Ok(live),
-            none => Ok(none.insert(Live::start(&self.config, &self.node, at)?)),
+            none => {
+                self.sessions = self.sessions.wrapping_add(1);
+                // Even a generator that gives the same bytes each time must not give two sessions one root.
+                let draw = self.config.boot << 16 | u64::from(self.sessions);
+                Ok(none.insert(Live::start(&self.config, &self.node, draw, at)?))
+            }
         }
     }
 }
@@ -369,6 +394,8 @@ struct Live {
     manifest: TrackWriter,
     video: TrackWriter,
     open: Option<(GroupWriter, GroupWriter)>,
+    /// Epoch begun last.
+    last: Option<Epoch>,
     /// The broadcast and its session track end with it.
     _broadcast: (Broadcast, TrackWriter),
 }
@@ -379,8 +406,8 @@ const VIDEO: u8 = 100;
 
 impl Live {
     /// Starts a session and publishes its manifest before the first frame.
-    fn start(config: &CameraConfig, node: &Node, now: Uptime) -> Result<Self, CameraError> {
-        let seed = Seed::mix(random32()?, &config.device_secret, config.boot);
+    fn start(config: &CameraConfig, node: &Node, draw: u64, now: Uptime) -> Result<Self, CameraError> {
+        let seed = Seed::mix(random32()?, &config.device_secret, draw);
         let session_config = SessionConfig::new(config.devices.clone());
         let (session, manifest) = Session::start(session_config, &config.identity, seed, now, wall_us())?;
         let broadcast = node.broadcast(&format!("{}/{}", config.alias, session.id()))?;
@@ -393,6 +420,7 @@ impl Live {
             video: broadcast.track("video", VIDEO)?,
             session,
             open: None,
+            last: None,
             _broadcast: (broadcast, track),
         };
         live._broadcast.0.announce()?;
@@ -404,10 +432,16 @@ impl Live {
         self.session.current().is_none_or(|current| wanted.is_some_and(|wanted| wanted > current))
     }
 
+    /// Whether the epoch of a moment was ended before its time, so that its key is gone.
+    fn is_spent(&self, at: Uptime) -> bool {
+        self.session.current().is_none() && self.session.epoch_at(at).is_some_and(|epoch| Some(epoch) <= self.last)
+    }
+
     /// Ends the epoch before and begins the one of `at`.
     fn begin(&mut self, at: Uptime, now: Uptime, challenges: Vec<[u8; 16]>) -> Result<(), CameraError> {
         self.end()?;
         let epoch = self.session.epoch_at(at).unwrap_or(Epoch(0));
+        self.last = Some(epoch);
         let opening = self.session.begin(epoch, now, wall_us(), challenges)?;
         let (mut manifest, video) = (self.manifest.group(epoch.0.into())?, self.video.group(epoch.0.into())?);
         manifest.write(self.session.media_time(now), opening)?;

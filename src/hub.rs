@@ -42,6 +42,8 @@ pub enum HubError {
 
 /// Browsers take certificates by hash only if they last 14 days or less; a day of that is for clocks that differ.
 const CERTIFICATE_LIFE: Duration = Duration::from_secs(13 * 86_400);
+/// Visitors at once, admitted or not.
+const MOST_VISITORS: usize = 4096;
 /// When a running hub makes the next one.
 const RENEW: Duration = Duration::from_secs(10 * 86_400);
 
@@ -55,7 +57,7 @@ pub struct HubConfig {
     pub host: String,
     /// Scope of its cameras.
     pub scope: String,
-    /// How long the tokens in its links last.
+    /// How long the tokens in its links last. Its certificate, which links pin, is renewed every ten days.
     pub token_life: Duration,
 }
 
@@ -197,7 +199,7 @@ impl Hub {
         let address = endpoint.local_addr().map_err(|error| HubError::Listen { address: listen, error })?;
         let tokens = Arc::new(TokenKey::new(&identity.tokens));
         let serve = tokio::spawn(serve(endpoint.clone(), tokens.clone()));
-        let renew = tokio::spawn(renew(endpoint.clone(), config.host.clone()));
+        let renew = tokio::spawn(renew(endpoint.clone(), config.host.clone(), RENEW.saturating_sub(own.age())));
         Ok(Self { endpoint, address, hash: own.hash(), tokens, config, tasks: [serve, renew] })
     }
 
@@ -241,6 +243,10 @@ impl Drop for Hub {
 async fn serve(endpoint: quinn::Endpoint, tokens: Arc<TokenKey>) {
     let node = Arc::new(Node::new());
     while let Some(incoming) = endpoint.accept().await {
+        if endpoint.open_connections() > MOST_VISITORS {
+            incoming.refuse();
+            continue;
+        }
         let (node, tokens) = (node.clone(), tokens.clone());
         tokio::spawn(async move {
             let Some(visitor) = relay::receive(incoming).await else { return };
@@ -257,9 +263,9 @@ async fn serve(endpoint: quinn::Endpoint, tokens: Arc<TokenKey>) {
 }
 
 /// Makes a new certificate before the old one ends.
-async fn renew(endpoint: quinn::Endpoint, host: String) {
+async fn renew(endpoint: quinn::Endpoint, host: String, mut after: Duration) {
     loop {
-        tokio::time::sleep(RENEW).await;
+        tokio::time::sleep(std::mem::replace(&mut after, RENEW)).await;
         match OwnCertificate::make(&host) {
             Ok(own) => match relay::renew_certificate(&endpoint, own.certificate.clone(), own.private_key()) {
                 Ok(()) => tracing::warn!("certificate renewed: links made before it no longer connect, make new ones"),

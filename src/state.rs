@@ -51,7 +51,7 @@ pub fn random<const N: usize>() -> Result<[u8; N], StateError> {
     Ok(bytes)
 }
 
-/// A directory of secrets, mode 0700.
+/// A directory of secrets.
 #[derive(Clone, Debug)]
 pub struct StateDir(PathBuf);
 
@@ -63,18 +63,18 @@ impl StateDir {
         base.unwrap_or_else(|| PathBuf::from(".")).join("doorframe")
     }
 
-    /// Opens the directory, which is made if it is not there.
+    /// Opens the directory, which is made, for its owner alone, if it is not there.
     ///
     /// # Errors
-    /// If it cannot be made or its mode not be set.
+    /// If it cannot be made.
     pub fn open(path: &Path) -> Result<Self, StateError> {
         let failed = |error| StateError::Io { path: path.into(), error };
-        fs::create_dir_all(path).map_err(failed)?;
+        let mut builder = fs::DirBuilder::new();
+        builder.recursive(true);
+        // Only a directory of our own making is closed to others; the files in it are, wherever they are.
         #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt as _;
-            fs::set_permissions(path, fs::Permissions::from_mode(0o700)).map_err(failed)?;
-        }
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(path).map_err(failed)?;
         Ok(Self(path.into()))
     }
 

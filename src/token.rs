@@ -1,5 +1,6 @@
 //! Tokens: who may publish and who may subscribe at a hub (`docs/wire.md` §9).
 
+use crate::wall_us;
 use doorframe_transport::moq::relay::Access;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
@@ -89,7 +90,8 @@ impl TokenKey {
         if scope != claims.root {
             return Err(Refusal::Scope(claims.root, scope.into()));
         }
-        Ok(Access { scope: claims.root, publish: claims.put, subscribe: claims.get })
+        let expires_in = Duration::from_secs(claims.exp.saturating_sub(wall_us() / 1_000_000)).max(LEEWAY);
+        Ok(Access { scope: claims.root, publish: claims.put, subscribe: claims.get, expires_in })
     }
 }
 

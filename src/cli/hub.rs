@@ -19,7 +19,7 @@ pub(super) struct HubCommand {
     /// Scope: cameras of one scope are seen by the viewers of that scope.
     #[arg(long, value_name = "NAME", default_value = "home", value_parser = parse_scope)]
     scope: String,
-    /// How many days the links it prints are good for.
+    /// How many days the tokens in its links are good for. Links also pin its certificate, which it renews every 10 days.
     #[arg(long, value_name = "DAYS", default_value_t = 365, value_parser = clap::value_parser!(u64).range(1..=3650))]
     days: u64,
     /// Where its secret is kept.

@@ -36,6 +36,9 @@ pub enum Alarm {
     /// Objects were exchanged or added after the camera signed them.
     #[error("epoch {0}: what arrived is not what the camera signed")]
     Changed(Epoch),
+    /// An epoch's key commitment is not that of its key.
+    #[error("epoch {0}: its key is not the one that was committed to")]
+    Uncommitted(Epoch),
     /// An epoch does not follow the one before.
     #[error("epoch {0} does not follow the epoch before: something was cut out")]
     Cut(Epoch),
@@ -71,6 +74,15 @@ pub enum Event {
         /// Of these, objects that did not come.
         lost: u64,
     },
+    /// Between two epochs there were others, by the camera's own signed chain, and nothing of them came.
+    Missing {
+        /// The epoch seen before.
+        after: Epoch,
+        /// The epoch seen next.
+        before: Epoch,
+    },
+    /// An epoch went by and its closing never came: what was shown of it is authentic, but whether it is all is not known.
+    Unclosed(Epoch),
     /// A person should be told.
     Alarm(Alarm),
 }
@@ -99,7 +111,8 @@ struct Watched {
     early_bytes: usize,
     /// A wall clock claim and the media time it was for.
     anchor: Option<(u64, MediaTime)>,
-    proved_fresh: bool,
+    /// Claimed wall clock minus ours, in µs, when the camera signed our challenge last: then it was not old.
+    proved: Option<i128>,
 }
 
 impl Viewer {
@@ -135,7 +148,7 @@ impl Viewer {
             early: VecDeque::new(),
             early_bytes: 0,
             anchor: None,
-            proved_fresh: false,
+            proved: None,
         });
         Ok(&watched.opened.facts)
     }
@@ -160,8 +173,12 @@ impl Viewer {
             }
             return;
         }
+        // Clocks may be wrong; a challenge that is signed is not. Once proved, the claims have to go on from there.
+        let offset = i128::from(opening.wall_us) - i128::from(wall_us);
         let off = Duration::from_micros(opening.wall_us.abs_diff(wall_us));
-        if off > FRESH {
+        let answered = opening.challenges.contains(&self.challenge);
+        let goes_on = session.proved.is_some_and(|proved| (offset - proved).unsigned_abs() <= FRESH.as_micros());
+        if off > FRESH && !answered && !goes_on {
             self.drops.stale += 1;
             self.events.push_back(Event::Alarm(Alarm::Stale(off)));
             return;
@@ -173,24 +190,35 @@ impl Viewer {
         for track in &opening.tracks {
             let keys = EpochKeys::derive(&leaf, facts.id, track.name);
             if keys.commitment != track.commitment {
-                return self.drops.uncommitted += 1;
+                self.drops.uncommitted += 1;
+                return self.events.push_back(Event::Alarm(Alarm::Uncommitted(opening.epoch)));
             }
             tracks.push(TrackState::new(facts.suite, facts.id, &keys));
         }
-        if let Some((epoch, hash)) = session.closed
-            && epoch.0.checked_add(1) == Some(opening.epoch.0)
-            && hash != opening.previous
-        {
-            self.events.push_back(Event::Alarm(Alarm::Cut(opening.epoch)));
+        match session.closed {
+            Some((after, hash)) if hash != opening.previous => {
+                if after.0.checked_add(1) == Some(opening.epoch.0) {
+                    self.events.push_back(Event::Alarm(Alarm::Cut(opening.epoch)));
+                } else if session.newest == Some(after) {
+                    self.events.push_back(Event::Missing { after, before: opening.epoch });
+                }
+            }
+            _ => {}
         }
-        session.proved_fresh |= opening.challenges.contains(&self.challenge);
+        if answered {
+            session.proved = Some(offset);
+        }
         session.anchor = Some((opening.wall_us, opening.at));
         session.newest = Some(opening.epoch);
         session.epochs.insert(opening.epoch, EpochState::new(Opening::hash(record), tracks));
         while session.epochs.len() > OPEN_EPOCHS
             && let Some((epoch, mut state)) = session.epochs.pop_first()
         {
+            let unclosed = !state.is_closed();
             self.events.extend(state.end(epoch));
+            if unclosed {
+                self.events.push_back(Event::Unclosed(epoch));
+            }
         }
         let early = std::mem::take(&mut session.early);
         session.early_bytes = 0;
@@ -262,7 +290,11 @@ impl Viewer {
             return;
         }
         match state.close(closing) {
-            Closed::First => session.closed = Some((epoch, Closing::hash(record))),
+            Closed::First => {
+                if session.closed.is_none_or(|(closed, _)| closed < epoch) {
+                    session.closed = Some((epoch, Closing::hash(record)));
+                }
+            }
             Closed::Again => return self.drops.replayed += 1,
             Closed::Different => {
                 self.drops.replayed += 1;
@@ -290,6 +322,15 @@ impl Viewer {
         }
     }
 
+    /// Nothing more comes at all: settles what is open.
+    pub fn end(&mut self) {
+        if let Some(session) = self.session.as_mut() {
+            for (epoch, state) in &mut session.epochs {
+                self.events.extend(state.end(*epoch));
+            }
+        }
+    }
+
     /// The next thing to know or to show, if there is one.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
@@ -312,7 +353,7 @@ impl Viewer {
 
     /// Whether the camera has signed this viewer's challenge in this session: what is shown was made after it was drawn.
     pub fn is_proved_fresh(&self) -> bool {
-        self.session.as_ref().is_some_and(|session| session.proved_fresh)
+        self.session.as_ref().is_some_and(|session| session.proved.is_some())
     }
 
     /// The camera's wall clock (µs since 1970) at a media time, by its newest verified claim.

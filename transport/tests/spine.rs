@@ -61,9 +61,13 @@ struct Sent {
 }
 
 fn send(session: &mut Session, epoch: u32, objects: usize) -> Sent {
+    send_to(session, epoch, objects, vec![[7; 16]])
+}
+
+fn send_to(session: &mut Session, epoch: u32, objects: usize, challenges: Vec<[u8; 16]>) -> Sent {
     let now = START + EPOCH * epoch;
     let wall = WALL + u64::try_from((EPOCH * epoch).as_micros()).unwrap();
-    let opening = session.begin(Epoch(epoch), now, wall, vec![[7; 16]]).unwrap();
+    let opening = session.begin(Epoch(epoch), now, wall, challenges).unwrap();
     let objects = (0..objects)
         .map(|n| {
             let at = now + Duration::from_millis(33 * n as u64);
@@ -166,7 +170,7 @@ fn the_wall_clock_never_chooses_a_key() {
 fn old_footage_is_not_shown_as_live() {
     let (mut session, manifest) = start(1);
     let mut viewer = watching(&manifest);
-    let sent = send(&mut session, 0, 2);
+    let sent = send_to(&mut session, 0, 2, vec![]);
     let late = wall(0) + u64::try_from(FRESH.as_micros()).unwrap() + 1;
     viewer.handle_opening(&sent.opening, late);
     sent.objects.iter().for_each(|o| viewer.handle_object(TrackName::VIDEO, Epoch(0), o.clone()));
@@ -194,12 +198,93 @@ fn what_the_camera_did_not_sign_raises_an_alarm() {
     assert_eq!(events(&mut viewer).last(), Some(&Event::Alarm(Alarm::Changed(Epoch(0)))));
 }
 
+/// Whoever has the session's key and is not the camera: he seals other pictures and signs other records.
+fn forger() -> Session {
+    start(1).0
+}
+
 #[test]
-fn an_epoch_cut_out_raises_an_alarm_only_where_its_neighbours_are_seen() {
+fn another_past_than_the_one_seen_raises_an_alarm() {
+    let (mut session, manifest) = start(1);
+    let mut forger = forger();
+    let (first, _) = (send(&mut session, 0, 2), send(&mut forger, 0, 3));
+    let second = send(&mut forger, 1, 1);
+    let mut viewer = watching(&manifest);
+    viewer.handle_opening(&first.opening, wall(0));
+    viewer.handle_closing(&first.closing);
+    viewer.handle_opening(&second.opening, wall(1));
+    assert!(events(&mut viewer).contains(&Event::Alarm(Alarm::Cut(Epoch(1)))));
+}
+
+#[test]
+fn an_epoch_that_was_kept_from_us_is_told() {
+    let (mut session, manifest) = start(1);
+    let (first, _, third) = (send(&mut session, 0, 1), send(&mut session, 1, 1), send(&mut session, 2, 1));
+    let mut viewer = watching(&manifest);
+    viewer.handle_opening(&first.opening, wall(0));
+    viewer.handle_closing(&first.closing);
+    viewer.handle_opening(&third.opening, wall(2));
+    assert!(events(&mut viewer).contains(&Event::Missing { after: Epoch(0), before: Epoch(2) }));
+}
+
+#[test]
+fn an_epoch_without_its_closing_is_told() {
+    let (mut session, manifest) = start(1);
+    let mut viewer = watching(&manifest);
+    for epoch in 0..4 {
+        viewer.handle_opening(&send(&mut session, epoch, 1).opening, wall(epoch));
+    }
+    assert!(events(&mut viewer).contains(&Event::Unclosed(Epoch(0))));
+}
+
+#[test]
+fn two_different_records_of_one_epoch_raise_an_alarm() {
+    let (mut session, manifest) = start(1);
+    let mut forger = forger();
+    let honest = send(&mut session, 0, 2);
+    let other_opening = forger.begin(Epoch(0), START, WALL + 1, vec![]).unwrap();
+    let mut viewer = watching(&manifest);
+    viewer.handle_opening(&honest.opening, wall(0));
+    viewer.handle_opening(&honest.opening, wall(0));
+    assert!(events(&mut viewer).is_empty(), "the same twice is no alarm");
+    viewer.handle_opening(&other_opening, wall(0));
+    assert_eq!(events(&mut viewer), [Event::Alarm(Alarm::Twice(Epoch(0)))]);
+}
+
+#[test]
+fn an_object_beyond_the_signed_count_raises_an_alarm_though_another_is_missing() {
+    let (mut session, manifest) = start(1);
+    let mut forger = forger();
+    let (honest, forged) = (send(&mut session, 0, 3), send(&mut forger, 0, 4));
+    let mut viewer = watching(&manifest);
+    viewer.handle_opening(&honest.opening, wall(0));
+    for object in [&honest.objects[0], &honest.objects[1], &forged.objects[3]] {
+        viewer.handle_object(TrackName::VIDEO, Epoch(0), object.clone());
+    }
+    viewer.handle_closing(&honest.closing);
+    assert_eq!(events(&mut viewer).last(), Some(&Event::Alarm(Alarm::Changed(Epoch(0)))));
+}
+
+#[test]
+fn a_camera_with_a_wrong_clock_is_watched_once_it_has_signed_our_challenge() {
+    let (mut session, manifest) = start(1);
+    let mut viewer = watching(&manifest);
+    let hour = 3_600_000_000;
+    let first = send(&mut session, 0, 1);
+    viewer.handle_opening(&first.opening, wall(0) + hour);
+    assert!(viewer.is_proved_fresh(), "its opening carries the viewer's challenge");
+    // Signed without it, an epoch has to go on from there.
+    session.begin(Epoch(1), START + EPOCH, wall(1), vec![]).unwrap();
+    session.end();
+    let late = session.begin(Epoch(2), START + EPOCH * 2, wall(2), vec![]).unwrap();
+    viewer.handle_opening(&late, wall(2) + hour + 11_000_000);
+    assert_eq!(viewer.drops().stale, 1);
+}
+
+#[test]
+fn an_epoch_that_the_camera_itself_skipped_is_no_alarm() {
     let (mut session, manifest) = start(1);
     let first = send(&mut session, 0, 1);
-    let (mut other, _) = start(2);
-    let _ = send(&mut other, 0, 1);
     let mut viewer = watching(&manifest);
     viewer.handle_opening(&first.opening, wall(0));
     viewer.handle_object(TrackName::VIDEO, Epoch(0), first.objects[0].clone());

@@ -17,12 +17,18 @@ use url::Url;
 use web_transport_quinn::proto::ConnectRequest;
 
 /// Where to connect to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Dial {
     /// `https://HOST:PORT/SCOPE?jwt=TOKEN`.
     pub url: Url,
     /// How the hub proves who it is.
     pub trust: Trust,
+}
+
+impl fmt::Debug for Dial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Dial({}, ..)", redacted(&self.url))
+    }
 }
 
 /// Why a connection was not made. Each says whom and what to do.
@@ -110,6 +116,8 @@ pub async fn dial(endpoint: &quinn::Endpoint, node: &Node, to: &Dial) -> Result<
     };
     let request =
         ConnectRequest::new(to.url.clone()).with_protocols(moq_net::ALPNS.iter().map(|alpn| alpn.to_string()));
+    // Whom we dialled and checked may open as many groups as there are.
+    quic.set_max_concurrent_uni_streams(1024_u32.into());
     let transport = match tokio::time::timeout(PATIENCE, web_transport_quinn::Session::connect(quic, request)).await {
         Ok(Ok(transport)) => transport,
         Ok(Err(error)) => return Err(DialError::Protocol(address, error.to_string())),
@@ -161,7 +169,13 @@ impl Connection {
 
     /// Tells what the link looks like, to steer an encoder by, from any thread.
     pub fn sampler(&self) -> Sampler {
-        Sampler { quic: self.transport.deref().clone(), observed: self.observed.clone(), last: None }
+        Sampler {
+            quic: self.transport.deref().clone(),
+            observed: self.observed.clone(),
+            rtt: None,
+            answered: 0,
+            waiting: None,
+        }
     }
 
     /// Closes it in order: the hub need not wait for a time-out.
@@ -181,8 +195,12 @@ impl fmt::Debug for Connection {
 pub struct Sampler {
     quic: quinn::Connection,
     observed: Arc<Observed>,
-    /// Newest round trip and when it was seen.
-    last: Option<(Uptime, Duration)>,
+    /// Newest round trip.
+    rtt: Option<Duration>,
+    /// Stream frames sent when it was seen.
+    answered: u64,
+    /// Since when stream frames are under way without an answer.
+    waiting: Option<Uptime>,
 }
 
 impl Sampler {
@@ -191,14 +209,21 @@ impl Sampler {
         if self.quic.close_reason().is_some() {
             return None;
         }
-        let (sent_bytes, acked_bytes) = (self.observed.sent(), self.observed.acked());
+        let stats = self.quic.stats();
+        let (acked_bytes, streamed) = (self.observed.acked(), stats.frame_tx.stream);
         if let Some(rtt) = self.observed.take_rtt_us() {
-            self.last = Some((at, Duration::from_micros(rtt)));
+            self.rtt = Some(Duration::from_micros(rtt));
+            self.answered = streamed;
+            self.waiting = None;
         }
-        let (seen, rtt) = self.last?;
-        // While nothing comes back, what is under way takes at least as long as we have been waiting.
-        let waited = if sent_bytes > acked_bytes { at.since(seen) } else { Duration::ZERO };
-        let path = self.quic.stats().path;
+        let rtt = self.rtt?;
+        // While media is under way and nothing comes back, it takes at least as long as we have been waiting. Without media
+        // (nobody watches) there is nothing to wait for.
+        if streamed > self.answered {
+            self.waiting.get_or_insert(at);
+        }
+        let waited = self.waiting.map_or(Duration::ZERO, |since| at.since(since));
+        let path = stats.path;
         Some(LinkSample {
             at,
             rtt: rtt.max(waited),

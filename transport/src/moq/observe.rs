@@ -9,7 +9,6 @@ use std::time::Instant;
 /// What was seen of one connection. Counters only ever go up.
 #[derive(Debug)]
 pub(super) struct Observed {
-    sent: AtomicU64,
     acked: AtomicU64,
     /// Shortest round trip of a packet since the last look, µs; `u64::MAX`: none was acknowledged.
     rtt: AtomicU64,
@@ -17,15 +16,10 @@ pub(super) struct Observed {
 
 impl Observed {
     pub(super) fn new() -> Arc<Self> {
-        Arc::new(Self { sent: AtomicU64::new(0), acked: AtomicU64::new(0), rtt: AtomicU64::new(u64::MAX) })
+        Arc::new(Self { acked: AtomicU64::new(0), rtt: AtomicU64::new(u64::MAX) })
     }
 
-    /// Bytes sent that want an acknowledgement.
-    pub(super) fn sent(&self) -> u64 {
-        self.sent.load(Ordering::Relaxed)
-    }
-
-    /// Of these, bytes that got one.
+    /// Bytes of packets that were acknowledged.
     pub(super) fn acked(&self) -> u64 {
         self.acked.load(Ordering::Relaxed)
     }
@@ -54,7 +48,6 @@ struct Watched {
 
 impl Controller for Watched {
     fn on_sent(&mut self, now: Instant, bytes: u64, last_packet_number: u64) {
-        self.observed.sent.fetch_add(bytes, Ordering::Relaxed);
         self.inner.on_sent(now, bytes, last_packet_number);
     }
 

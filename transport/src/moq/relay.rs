@@ -25,8 +25,12 @@ pub struct Access {
     pub publish: Vec<String>,
     /// Prefixes it may subscribe below.
     pub subscribe: Vec<String>,
+    /// How long it may stay.
+    pub expires_in: Duration,
 }
 
+/// Streams that somebody who was let in may have open.
+const ADMITTED_STREAMS: u32 = 1024;
 /// How long a visitor may take from its first packet to its request.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -88,6 +92,7 @@ impl Visitor {
                 return;
             }
         };
+        session.set_max_concurrent_uni_streams(ADMITTED_STREAMS.into());
         let mut server = moq_net::Server::new();
         if let Some(patterns) = patterns(&access.subscribe)
             && let Ok(view) = node.origin.scope(access.scope.as_str(), &patterns)
@@ -101,8 +106,12 @@ impl Visitor {
         }
         match server.accept_lite(std::time::Instant::now(), session.clone()).await {
             Ok((handle, driver)) => {
-                let ended = moq_net::time::run(driver).await;
-                tracing::debug!(%address, %ended, "visitor left");
+                match tokio::time::timeout(access.expires_in, moq_net::time::run(driver)).await {
+                    Ok(ended) => tracing::debug!(%address, %ended, "visitor left"),
+                    Err(_) => {
+                        session.close(REFUSED, b"this token has expired: get a new link from whoever runs the hub")
+                    }
+                }
                 drop(handle);
             }
             Err(error) => {

@@ -36,8 +36,9 @@ fn transport() -> quinn::TransportConfig {
     if let Ok(idle) = Duration::from_secs(10).try_into() {
         transport.max_idle_timeout(Some(idle));
     }
-    // A browser opens as it likes; one group a stream keeps this far away.
-    transport.max_concurrent_uni_streams(1024_u32.into());
+    // Little before somebody has shown a token; `relay` gives more to those it admits. One group a stream keeps far below.
+    transport.max_concurrent_uni_streams(8_u32.into());
+    transport.receive_window((16_u32 << 20).into());
     transport
 }
 

@@ -17,6 +17,8 @@ pub(super) struct TrackState {
     /// One bit a position.
     seen: Vec<u64>,
     received: u64,
+    /// One past the highest position that came.
+    end: u64,
     /// `None` once an object was missing: then the rest cannot be checked.
     chain: Option<Chain>,
 }
@@ -28,6 +30,7 @@ impl TrackState {
             opener: Opener::new(suite, keys),
             seen: Vec::new(),
             received: 0,
+            end: 0,
             chain: Some(Chain::new(session, keys.epoch, keys.track)),
         }
     }
@@ -49,6 +52,7 @@ impl TrackState {
         let first = *word & bit == 0;
         *word |= bit;
         self.received += u64::from(first);
+        self.end = self.end.max(position + 1);
         first
     }
 
@@ -99,6 +103,11 @@ impl EpochState {
         }
     }
 
+    /// Whether its closing is here.
+    pub(super) fn is_closed(&self) -> bool {
+        self.closing.is_some()
+    }
+
     /// Whether everything that was signed has come.
     pub(super) fn is_complete(&self) -> bool {
         let Some(closing) = &self.closing else { return false };
@@ -120,7 +129,8 @@ impl EpochState {
             let wanted = u64::from(signed.chain.objects());
             objects += wanted;
             lost += wanted.saturating_sub(track.received);
-            changed |= track.received > wanted;
+            // A position that was never sealed: whatever else is missing, somebody with the key added it.
+            changed |= track.end > wanted;
             changed |= track.received == wanted && track.chain.is_some_and(|chain| chain != signed.chain);
         }
         if changed {
