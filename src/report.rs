@@ -101,6 +101,8 @@ pub struct ViewerStats {
     pub dropped: u64,
     /// Alarms raised.
     pub alarms: u64,
+    /// Epochs that never came whole with their closing: what was shown of them is authentic, but maybe not all.
+    pub epochs_unproved: u64,
     /// Bytes of all objects that came.
     pub bytes: u64,
     /// Sealed to received: publish, relay, subscribe.
@@ -136,6 +138,8 @@ pub struct Report {
     pub dropped: u64,
     /// Alarms raised.
     pub alarms: u64,
+    /// Epochs that never came whole with their closing.
+    pub epochs_unproved: u64,
     /// Units that could not be decoded.
     pub undecoded: u64,
     /// Times by step, in ms.
@@ -185,6 +189,7 @@ impl Report {
             bytes_sealed: camera.map_or(viewer.bytes, |c| c.bytes_sealed),
             dropped: viewer.dropped,
             alarms: viewer.alarms,
+            epochs_unproved: viewer.epochs_unproved,
             undecoded: viewer.undecoded,
             latency_ms: LatencyReport {
                 convert: camera.and_then(|c| c.convert.percentiles()),

@@ -100,6 +100,9 @@ pub enum ViewerError {
     /// No socket, or no thread.
     #[error("cannot start watching: {0}")]
     System(#[from] std::io::Error),
+    /// Our bug.
+    #[error("the viewer's decoder failed: please report what it printed")]
+    Panicked,
 }
 
 /// A running viewer. Stops when dropped.
@@ -112,9 +115,11 @@ pub struct Viewer {
 }
 
 /// Messages between network and decoder at most: some seconds of video.
-const QUEUE: usize = 512;
+const QUEUE: usize = 256;
 const FIRST_RETRY: Duration = Duration::from_millis(250);
 const LAST_RETRY: Duration = Duration::from_secs(4);
+/// A connection that lasted this long was a good one.
+const LASTING: Duration = Duration::from_secs(5);
 const REFUSED_RETRY: Duration = Duration::from_secs(15);
 
 impl Viewer {
@@ -159,7 +164,7 @@ impl Viewer {
             loop {
                 match dial(&endpoint, &node, &to).await {
                     Ok(connection) => {
-                        retry = FIRST_RETRY;
+                        let connected = Instant::now();
                         state.send_if_modified(|state| {
                             let fresh = matches!(
                                 state,
@@ -171,6 +176,10 @@ impl Viewer {
                             fresh
                         });
                         let ended = connection.closed().await;
+                        // A hub that lets us in and out at once is not to be asked four times a second.
+                        if connected.elapsed() > LASTING {
+                            retry = FIRST_RETRY;
+                        }
                         match ended {
                             doorframe_transport::moq::Ended::Refused(words) => {
                                 retry = REFUSED_RETRY;
@@ -203,15 +212,21 @@ impl Viewer {
     }
 
     /// Stops, waits until the last picture is out of the sink, and gives the final counts.
-    pub async fn stop(mut self) -> ViewerStats {
+    ///
+    /// # Errors
+    /// [`ViewerError::Panicked`] if its thread had failed, which is a bug of ours.
+    pub async fn stop(mut self) -> Result<ViewerStats, ViewerError> {
         self.tasks.iter().for_each(JoinHandle::abort);
         for task in std::mem::take(&mut self.tasks) {
             let _aborted = task.await;
         }
         if let Some(thread) = self.thread.take() {
-            let _joined = tokio::task::spawn_blocking(move || thread.join()).await;
+            let joined = tokio::task::spawn_blocking(move || thread.join()).await;
+            if !matches!(joined, Ok(Ok(()))) {
+                return Err(ViewerError::Panicked);
+            }
         }
-        self.stats()
+        Ok(self.stats())
     }
 }
 

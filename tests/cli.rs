@@ -55,12 +55,13 @@ fn bad_arguments_are_named() {
         (vec!["demo", "--mask", "0,0 1,1"], "needs 3 to 64"),
         (vec!["demo", "--mask", "here"], "is not a list of corners"),
         (vec!["demo", "--name", "Front Door"], "is not a camera name"),
-        (vec!["watch", "hello"], "is not a link"),
+        (vec!["watch", "secret-hello"], "is not a link"),
         (vec!["camera", "https://127.0.0.1:4443/home"], "the link has no watch token"),
         (vec!["page", "http://127.0.0.1/#v=1"], "the link has no hub"),
     ] {
         let said = failure(&arguments);
         assert!(said.contains(words), "{arguments:?}: {said}");
+        assert!(!said.contains("secret"), "what is in a link is not told: {said}");
     }
 }
 
@@ -70,7 +71,7 @@ fn a_file_that_cannot_be_saved_is_named_before_anything_starts() {
     assert!(failure(&["watch", link, "--save", "out.mp4"]).contains("must end in .y4m"));
     assert!(failure(&["watch", link, "--save", "no/such/folder/out.y4m"]).contains("cannot write"));
     let said = failure(&["watch", link, "--seconds", "1"]);
-    assert_eq!(said, "error: no picture came");
+    assert!(said.starts_with("error: no picture came: "), "{said}");
 }
 
 #[test]
@@ -103,6 +104,8 @@ fn what_is_masked_never_leaves_the_camera() {
     use doorframe::codec::clip::y4m;
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cli-mask");
     let state = folder.join("state");
+    // The watch link is printed only once for a state folder.
+    let _none = std::fs::remove_dir_all(&folder);
     std::fs::create_dir_all(&folder).unwrap();
     let mut hub = Command::new(env!("CARGO_BIN_EXE_doorframe"))
         .args(["hub", "--listen", "127.0.0.1:0", "--state"])

@@ -132,6 +132,36 @@ async fn a_hub_that_is_killed_and_started_again_is_found_again() {
     stats(&viewer, "pictures again", |s| s.frames_shown > before + 60).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_nobody_watching_the_camera_keeps_its_rate() {
+    let hub = hub();
+    let camera = camera(hub.link().unwrap());
+    let mut uplink = camera.uplink();
+    tokio::time::timeout(PATIENCE, uplink.wait_for(|s| *s == UplinkState::Up)).await.unwrap().unwrap();
+    let started = Instant::now();
+    while camera.stats().frames_sealed < 150 {
+        assert!(started.elapsed() < PATIENCE, "{:?}", camera.stats());
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    let stats = camera.stats();
+    assert_eq!((stats.target_bps, stats.frames_skipped), (1_500_000, 0), "{stats:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn somebody_elses_session_under_the_cameras_name_is_passed_over() {
+    let hub = hub();
+    let link = hub.link().unwrap();
+    let _camera = camera(link.clone());
+    let viewer = viewer(&watch_link(&link));
+    let before = stats(&viewer, "pictures", |s| s.frames_shown > 20).await.frames_shown;
+    let mut other = config("pattern:160x128@30");
+    other.identity = SigningKey::from_seed(&[66; 32]).unwrap();
+    let _other = Camera::start(other, link, Clock::new(Instant::now())).unwrap();
+    stats(&viewer, "pictures still", |s| s.frames_shown > before + 90).await;
+    state(&viewer, "its own camera", |s| matches!(s, ViewerState::Live { .. })).await;
+    assert_eq!(viewer.stats().alarms, 0);
+}
+
 /// The port is free once the old hub's last task is gone.
 async fn restart(config: &HubConfig, identity: &HubIdentity) -> Hub {
     for _ in 0..200 {

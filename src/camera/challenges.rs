@@ -50,12 +50,12 @@ impl Challenges {
 
     async fn read(self, node: Arc<Node>, viewer: String) {
         let Ok(mut track) = node.subscribe(&format!("viewer/{viewer}"), "challenge", 0).await else { return };
-        while let Some(mut group) = track.group().await {
-            if let Some(object) = group.object().await
-                && let Ok(challenge) = Challenge::try_from(object.as_ref())
-            {
-                self.0.lock().unwrap_or_else(PoisonError::into_inner).by_viewer.insert(viewer.clone(), challenge);
-            }
+        // One group with one object of 16 bytes: whatever else is sent is not read.
+        let Some(mut group) = track.group().await else { return };
+        if let Some(object) = group.object().await
+            && let Ok(challenge) = Challenge::try_from(object.as_ref())
+        {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).by_viewer.insert(viewer, challenge);
         }
     }
 }

@@ -7,7 +7,7 @@ use doorframe_transport::manifest::Challenge;
 use doorframe_transport::moq::{Dial, Ended, Node, Sampler, client_endpoint, dial};
 use doorframe_transport::rate::LinkSample;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -48,6 +48,8 @@ pub(super) struct Sample {
 
 const FIRST_RETRY: Duration = Duration::from_millis(250);
 const LAST_RETRY: Duration = Duration::from_secs(4);
+/// A connection that lasted this long was a good one.
+const LASTING: Duration = Duration::from_secs(5);
 /// A refusal ends only when somebody changes something.
 const REFUSED_RETRY: Duration = Duration::from_secs(15);
 
@@ -63,11 +65,15 @@ impl Uplink {
             for number in 1_u64.. {
                 match dial(&endpoint, &node, &to).await {
                     Ok(connection) => {
+                        let connected = Instant::now();
                         sampler.send_replace(Some((number, Arc::new(Mutex::new(connection.sampler())))));
                         state.send_replace(UplinkState::Up);
                         let ended = connection.closed().await;
                         sampler.send_replace(None);
-                        retry = FIRST_RETRY;
+                        // A hub that lets us in and out at once is not to be asked four times a second.
+                        if connected.elapsed() > LASTING {
+                            retry = FIRST_RETRY;
+                        }
                         match ended {
                             Ended::Refused(words) => {
                                 state.send_replace(UplinkState::Refused(words));

@@ -116,10 +116,12 @@ async fn measured(
     }
     let state = camera.state().borrow().clone();
     println!("  {}", status::camera_state(&state));
-    let report = Report::new(Some(&camera.stats()), &viewer.stop().await, started.elapsed());
+    let seen = viewer.state().borrow().clone();
+    let stats = viewer.stop().await.map_err(Failure::of)?;
+    let report = Report::new(Some(&camera.stats()), &stats, started.elapsed());
     println!("\n  {}", status::table(&report));
     if let Some(path) = &limits.report {
         watch::write(path, &report)?;
     }
-    Ok(())
+    status::verdict(&report, &seen)
 }

@@ -12,11 +12,12 @@ use clap::{Args, Parser, Subcommand};
 use doorframe::camera::{CameraConfig, CameraError};
 use doorframe::codec::mask::{Mask, Polygon};
 use doorframe::codec::units::{Bitrate, FrameRate, Size};
-use doorframe::link::Alias;
+use doorframe::link::{Alias, LinkError};
 use doorframe::sensor::{Source, Wanted};
 use doorframe::transport::identity::SigningKey;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::str::FromStr;
 use std::time::Duration;
 
 /// Live video from your own door that only you can open.
@@ -138,6 +139,16 @@ impl From<CameraError> for Failure {
     fn from(error: CameraError) -> Self {
         Self::of(error)
     }
+}
+
+/// A link from the command line or, for `-`, from the standard input. An error says what is wrong with it, never what is in it.
+fn read_link<L: FromStr<Err = LinkError>>(text: &str) -> Result<L, Failure> {
+    if text != "-" {
+        return text.parse().map_err(Failure::of);
+    }
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line).map_err(Failure::of)?;
+    line.parse().map_err(Failure::of)
 }
 
 pub(crate) fn run() -> ExitCode {

@@ -7,8 +7,8 @@ use doorframe::page::{Page, PageError};
 
 #[derive(Debug, Args)]
 pub(super) struct PageCommand {
-    /// The link that the camera printed, in quotes.
-    link: WatchLink,
+    /// The link that the camera printed, in quotes; - reads it from the standard input, out of other users' sight.
+    link: String,
     #[command(flatten)]
     page: PageArgs,
 }
@@ -51,12 +51,13 @@ impl PageArgs {
 }
 
 impl PageCommand {
-    pub(super) async fn run(mut self) -> Result<(), Failure> {
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        let mut link: WatchLink = super::read_link(&self.link)?;
         let page = self.page.serve().await?;
-        self.link.page = Some(page.url().clone());
-        println!("Open this link in a browser on this machine:\n\n  {}\n", self.link);
+        link.page = Some(page.url().clone());
+        println!("Open this link in a browser on this machine:\n\n  {link}\n");
         println!("  Keep it secret: whoever has it can watch. Ctrl-C ends it.\n");
-        self.page.open(&self.link);
+        self.page.open(&link);
         status::until(None).await;
         Ok(())
     }

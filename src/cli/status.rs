@@ -78,7 +78,8 @@ pub(super) fn viewer_line(rates: &mut Rates, stats: &ViewerStats) -> String {
     let (fps, kbps) = rates.look(stats.frames_shown, stats.bytes);
     let latency = stats.capture_to_picture.percentiles();
     let latency = latency.map_or("    -".into(), |p| format!("{:5.1}", p.p50));
-    format!("{fps:4.1} fps  {kbps:5.0} kbit/s  capture to picture {latency} ms  lost {}", stats.lost)
+    let alarms = if stats.alarms > 0 { format!("  {} ALARMS", stats.alarms) } else { String::new() };
+    format!("{fps:4.1} fps  {kbps:5.0} kbit/s  capture to picture {latency} ms  lost {}{alarms}", stats.lost)
 }
 
 pub(super) fn camera_state(state: &CameraState) -> String {
@@ -123,6 +124,9 @@ pub(super) fn table(report: &Report) -> String {
         "frames    {captured}{} shown, {} keyframes, {} lost, {} not decoded, {} dropped",
         report.frames_shown, report.keyframes, report.lost, report.undecoded, report.dropped
     ));
+    if report.alarms > 0 || report.epochs_unproved > 0 {
+        lines.push(format!("ALARMS    {}, epochs without their closing {}", report.alarms, report.epochs_unproved));
+    }
     let kbps = report.bytes_sealed as f64 * 8.0 / report.seconds.max(0.001) / 1000.0;
     lines.push(format!("bytes     {} ({kbps:.0} kbit/s)", report.bytes_sealed));
     let latency = report.latency_ms;
@@ -162,8 +166,37 @@ pub(super) async fn until(limit: Option<Duration>) {
     };
     tokio::select! {
         () = timer => {}
-        _ = tokio::signal::ctrl_c() => {}
+        () = asked_to_end() => {}
     }
+    // Ending in order can hang in a driver; who asks twice means it.
+    tokio::spawn(async {
+        asked_to_end().await;
+        std::process::exit(130);
+    });
+}
+
+/// Ctrl-C, or the service manager's word.
+async fn asked_to_end() {
+    #[cfg(unix)]
+    if let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = tokio::signal::ctrl_c() => {}
+        }
+        return;
+    }
+    let _ = tokio::signal::ctrl_c().await;
+}
+
+/// Why a run that ended was for nothing, if it was.
+pub(super) fn verdict(report: &Report, state: &ViewerState) -> Result<(), super::Failure> {
+    if report.alarms > 0 {
+        return Err(super::Failure(format!("{} alarms were raised: do not trust what was shown", report.alarms)));
+    }
+    if report.frames_shown == 0 {
+        return Err(super::Failure(format!("no picture came: {state}")));
+    }
+    Ok(())
 }
 
 /// How often figures are shown.

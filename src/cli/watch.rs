@@ -12,8 +12,8 @@ use std::time::Instant;
 
 #[derive(Debug, Args)]
 pub(super) struct Watch {
-    /// The link that the camera printed, in quotes.
-    link: WatchLink,
+    /// The link that the camera printed, in quotes; - reads it from the standard input, out of other users' sight.
+    link: String,
     /// Save what is watched: FILE.y4m (pictures), FILE.h264 or FILE.ivf (as it came).
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
@@ -23,24 +23,23 @@ pub(super) struct Watch {
 
 impl Watch {
     pub(super) async fn run(self) -> Result<(), Failure> {
+        let link: WatchLink = super::read_link(&self.link)?;
         let sink: Box<dyn Sink> = match &self.save {
             Some(path) => Box::new(Save::create(path)?),
             None => Box::new(NoSink),
         };
         let started = Instant::now();
         let challenge = random32().map_err(Failure::of)?;
-        let viewer = Viewer::start(&self.link, challenge, sink, None).map_err(Failure::of)?;
-        println!("Watching {}, identity {}.\n", self.link.camera, self.link.identity.fingerprint());
+        let viewer = Viewer::start(&link, challenge, sink, None).map_err(Failure::of)?;
+        println!("Watching {}, identity {}.\n", link.camera, link.identity.fingerprint());
         follow(&viewer, &self.report).await;
-        let report = Report::new(None, &viewer.stop().await, started.elapsed());
+        let state = viewer.state().borrow().clone();
+        let report = Report::new(None, &viewer.stop().await.map_err(Failure::of)?, started.elapsed());
         println!("\n  {}", status::table(&report));
         if let Some(path) = &self.report.report {
             write(path, &report)?;
         }
-        if report.frames_shown == 0 && self.report.seconds.is_some() {
-            return Err(Failure("no picture came".into()));
-        }
-        Ok(())
+        status::verdict(&report, &state)
     }
 }
 

@@ -4,6 +4,7 @@ use super::tracks::Message;
 use super::{Sink, ViewerState};
 use crate::report::{References, ViewerStats};
 use crate::wall_us;
+use bytes::Bytes;
 use doorframe_codec::access_unit::Codec;
 use doorframe_codec::av1::rav1d::Rav1dDecoder;
 use doorframe_codec::decoder::Limits;
@@ -11,10 +12,11 @@ use doorframe_codec::h264::openh264::Openh264Decoder;
 use doorframe_codec::units::{Color, Size};
 use doorframe_codec::{Decoder, Picture};
 use doorframe_transport::keys::{Epoch, SessionId};
+use doorframe_transport::manifest::SessionManifest;
 use doorframe_transport::track::TrackName;
 use doorframe_transport::unit::MediaUnit;
-use doorframe_transport::viewer::Event;
-use std::collections::VecDeque;
+use doorframe_transport::viewer::{Alarm, Event};
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
@@ -33,6 +35,12 @@ pub(super) struct Screen {
     started: Instant,
     /// What overtook its session's manifest, which is read beside it.
     pending: VecDeque<Message>,
+    /// Manifests of the sessions that are announced.
+    candidates: HashMap<SessionId, Bytes>,
+    /// Whether the session watched has ended.
+    gone: bool,
+    /// What was alarming in this session. It stays until another begins.
+    alarm: Option<Alarm>,
     /// First epoch shown in this session: until the next, what waited at the hub is shown as fast as it decodes.
     first_epoch: Option<Epoch>,
     /// Epoch of the first unit that came in this session.
@@ -41,6 +49,10 @@ pub(super) struct Screen {
 
 /// Messages kept while their session's manifest is under way: more than a group of two seconds.
 const PENDING: usize = 256;
+/// And their bytes.
+const PENDING_BYTES: usize = 16 << 20;
+/// Sessions announced at once under one name, at most.
+const CANDIDATES: usize = 8;
 /// An object that took less than this on its way did not wait for us at the hub.
 const PROMPT: Duration = Duration::from_millis(50);
 
@@ -72,6 +84,9 @@ impl Screen {
             state,
             started,
             pending: VecDeque::new(),
+            candidates: HashMap::new(),
+            gone: false,
+            alarm: None,
             first_epoch: None,
             joined: None,
         }
@@ -82,11 +97,16 @@ impl Screen {
         while let Some(message) = inbox.blocking_recv() {
             self.handle(message);
         }
+        self.machine.end();
+        self.events(wall_us());
     }
 
     fn handle(&mut self, message: Message) {
         match message {
             Message::Session(id, record) => {
+                if self.candidates.len() < CANDIDATES {
+                    self.candidates.insert(id, record.clone());
+                }
                 self.handle_session(id, &record);
                 for waiting in std::mem::take(&mut self.pending) {
                     if waiting.session() == id && self.session == Some(id) {
@@ -94,15 +114,24 @@ impl Screen {
                     }
                 }
             }
-            Message::Gone(id) if self.session == Some(id) => {
-                self.state.send_replace(ViewerState::Gone);
+            Message::Gone(id) => {
+                self.candidates.remove(&id);
+                if self.session == Some(id) {
+                    self.gone = true;
+                    self.state.send_replace(ViewerState::Gone);
+                    // Another may have been there all the time, passed over for this one.
+                    for (id, record) in self.candidates.clone() {
+                        self.handle_session(id, &record);
+                    }
+                }
             }
-            Message::Gone(_) => {}
             message if self.session != Some(message.session()) => {
-                if self.pending.len() >= PENDING {
+                self.pending.push_back(message);
+                while self.pending.len() > PENDING
+                    || self.pending.iter().map(Message::bytes).sum::<usize>() > PENDING_BYTES
+                {
                     self.pending.pop_front();
                 }
-                self.pending.push_back(message);
             }
             Message::Manifest(_, 0, record) => self.machine.handle_opening(&record, wall_us()),
             Message::Manifest(_, _, record) => self.machine.handle_closing(&record),
@@ -119,6 +148,18 @@ impl Screen {
         if self.session == Some(id) {
             return;
         }
+        // While one session is watched, only a later one that proves to be the camera's takes its place: anybody who may
+        // publish can announce something under the camera's name.
+        let watched = self.machine.session().filter(|_| self.session.is_some() && !self.gone);
+        if let Some(watched) = watched {
+            let started = SessionManifest::parse(record).map(|manifest| manifest.facts().started_wall_us);
+            if started.is_ok_and(|started| started < watched.started_wall_us) {
+                return;
+            }
+        }
+        let is_watching = watched.is_some();
+        self.machine.end();
+        self.events(wall_us());
         let state = match self.machine.handle_session(record) {
             Ok(facts) if facts.id == id => {
                 self.session = Some(id);
@@ -126,12 +167,16 @@ impl Screen {
                 self.next = None;
                 self.first_epoch = None;
                 self.joined = None;
+                self.gone = false;
+                self.alarm = None;
                 ViewerState::Opening(id)
             }
             Ok(_) => {
                 self.session = None;
+                self.gone = false;
                 ViewerState::Rejected("the session's manifest belongs to another session".into())
             }
+            Err(_) if is_watching => return,
             Err(refused) => ViewerState::Rejected(refused.to_string()),
         };
         self.state.send_replace(state);
@@ -154,6 +199,13 @@ impl Screen {
                 Event::Alarm(alarm) => {
                     self.with_stats(|stats| stats.alarms += 1);
                     self.state.send_replace(ViewerState::Alarm(alarm.to_string()));
+                    // A clock may be put right; what was forged stays forged.
+                    if !matches!(alarm, Alarm::Stale(_)) {
+                        self.alarm = Some(alarm);
+                    }
+                }
+                Event::Missing { .. } | Event::Unclosed(_) if self.joined.is_some() => {
+                    self.with_stats(|stats| stats.epochs_unproved += 1);
                 }
                 _ => {}
             }
@@ -229,7 +281,9 @@ impl Screen {
         });
         let (session, size) = (self.session, self.picture.size());
         let proved_fresh = self.machine.is_proved_fresh();
-        if let Some(session) = session {
+        if let Some(session) = session
+            && self.alarm.is_none()
+        {
             self.state.send_if_modified(|state| {
                 let live = ViewerState::Live { session, epoch, size, proved_fresh };
                 let changed = *state != live;

@@ -4,6 +4,8 @@ use bytes::Bytes;
 use doorframe_codec::units::MediaTime;
 use doorframe_transport::keys::{Epoch, SessionId};
 use doorframe_transport::moq::{GroupReader, Node, TrackReader};
+use doorframe_transport::unit::MAX_OBJECT;
+use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::mpsc::Sender;
 use tokio::task::{AbortHandle, JoinSet};
@@ -22,6 +24,14 @@ pub(super) enum Message {
 }
 
 impl Message {
+    /// Bytes it keeps.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Session(_, bytes) | Self::Manifest(.., bytes) | Self::Video(_, _, bytes, _) => bytes.len(),
+            Self::Gone(_) => 0,
+        }
+    }
+
     /// Which session it belongs to.
     pub(super) fn session(&self) -> SessionId {
         match self {
@@ -37,30 +47,28 @@ pub(super) struct Follow {
     pub(super) messages: Sender<Message>,
 }
 
+/// Sessions read side by side at most: the camera's, the one before, and what others may put under its name.
+const MOST: usize = 8;
 const FIRST: u8 = 200;
 const VIDEO: u8 = 100;
 
 impl Follow {
-    /// Until it is aborted: the session announced last is watched.
+    /// Until it is aborted. All sessions under the camera's name are read; which one is watched is decided where they are
+    /// opened.
     pub(super) async fn run(self) {
         let mut sessions = self.node.announcements(&self.camera);
         let mut tasks = JoinSet::new();
-        let mut watched: Option<(SessionId, AbortHandle)> = None;
+        let mut watched: HashMap<SessionId, AbortHandle> = HashMap::new();
         while let Some(announced) = sessions.next().await {
             let Some(id) = SessionId::from_hex(&announced.name) else { continue };
             while tasks.try_join_next().is_some() {}
-            if announced.is_live {
-                if let Some((_, task)) = watched.take() {
-                    task.abort();
-                }
+            watched.retain(|_, task| !task.is_finished());
+            if announced.is_live && !watched.contains_key(&id) && watched.len() < MOST {
                 let path = format!("{}/{id}", self.camera);
                 let task = tasks.spawn(session(self.node.clone(), path, id, self.messages.clone()));
-                watched = Some((id, task));
-            } else if let Some((current, task)) = &watched
-                && *current == id
-            {
-                // What is under way still arrives; the hub tells the end before the last bytes are through.
-                let _ = task;
+                watched.insert(id, task);
+            } else if !announced.is_live {
+                // Its task ends with its tracks: what is under way still arrives.
                 if self.messages.send(Message::Gone(id)).await.is_err() {
                     return;
                 }
@@ -99,6 +107,9 @@ async fn session(node: Arc<Node>, path: String, id: SessionId, messages: Sender<
         async move {
             let Ok(epoch) = u32::try_from(group.sequence()).map(Epoch) else { return };
             while let Some(object) = group.object().await {
+                if object.len() > MAX_OBJECT {
+                    continue;
+                }
                 if messages.send(Message::Video(id, epoch, object, crate::wall_us())).await.is_err() {
                     return;
                 }
