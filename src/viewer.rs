@@ -41,6 +41,8 @@ pub enum ViewerState {
         /// Whether the camera has signed this viewer's challenge.
         proved_fresh: bool,
     },
+    /// The camera is there, but no picture has come for some seconds.
+    Stalled,
     /// Not connected, in these words; it is tried again.
     Down(String),
     /// The hub said no, in these words; it is tried again, slowly.
@@ -62,6 +64,9 @@ impl fmt::Display for ViewerState {
             Self::Live { size, epoch, proved_fresh, .. } => {
                 let fresh = if *proved_fresh { ", proved fresh" } else { "" };
                 write!(f, "live, {size}, epoch {epoch}, signatures good{fresh}")
+            }
+            Self::Stalled => {
+                f.write_str("the picture stands still: the camera's sensor or a link does not deliver; waiting")
             }
             Self::Down(words) | Self::Rejected(words) => f.write_str(words),
             Self::Refused(words) => write!(f, "the hub refused: {words}"),
@@ -158,6 +163,7 @@ impl Viewer {
             SessionId(viewer_id).to_string(),
             signed_challenge,
         )));
+        tasks.push(tokio::spawn(watch_for_stalls(stats.clone(), state.clone())));
         let to = link.dial();
         tasks.push(tokio::spawn(async move {
             let mut retry = FIRST_RETRY;
@@ -227,6 +233,29 @@ impl Viewer {
             }
         }
         Ok(self.stats())
+    }
+}
+
+/// How long a live picture may stand still before that is said.
+const STALL: Duration = Duration::from_secs(4);
+
+/// Says when a picture that is called live has not changed for a while. The next picture takes it back.
+async fn watch_for_stalls(stats: Arc<Mutex<ViewerStats>>, state: Arc<watch::Sender<ViewerState>>) {
+    let mut last = (0, Instant::now());
+    loop {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let shown = stats.lock().unwrap_or_else(PoisonError::into_inner).frames_shown;
+        if shown != last.0 {
+            last = (shown, Instant::now());
+        } else if last.1.elapsed() > STALL {
+            state.send_if_modified(|state| {
+                let is_live = matches!(state, ViewerState::Live { .. });
+                if is_live {
+                    *state = ViewerState::Stalled;
+                }
+                is_live
+            });
+        }
     }
 }
 
