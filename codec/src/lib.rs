@@ -8,7 +8,7 @@
 //! | floor | modules |
 //! |---|---|
 //! | 0, vocabulary and parsers | [`units`], [`frame`], [`picture`], [`access_unit`], [`encoder`], [`decoder`], [`mask`], [`clip`], [`bits`], [`h264::nal`], [`h264::params`], [`av1::obu`] |
-//! | 1, what a fixed camera can do | [`denoise`], [`overlay`] |
+//! | 1, what a fixed camera can do | [`denoise`], [`motion`], [`overlay`] |
 //! | 2, C libraries and assembly | `convert`, `h264::openh264`, `av1::rav1e`, `av1::rav1d` (one feature each) |
 
 pub mod access_unit;
@@ -25,6 +25,7 @@ pub mod frame;
 pub mod fuzzing;
 pub mod h264;
 pub mod mask;
+pub mod motion;
 pub mod overlay;
 pub mod picture;
 #[cfg(any(test, feature = "testing"))]
