@@ -136,14 +136,23 @@ fn read_row(depth: Depth, plane: &Plane<'_>, row: usize, to: &mut [u16]) {
             }
         }
         Depth::Ten => {
-            for (to, &[a, b, c, d, low]) in to.chunks_mut(4).zip(data.as_chunks().0) {
-                let low = u16::from(low);
-                let high = [a, b, c, d].map(|high| u16::from(high) << 2);
-                let four = [high[0] | low & 3, high[1] | low >> 2 & 3, high[2] | low >> 4 & 3, high[3] | low >> 6];
-                to.copy_from_slice(four.get(..to.len()).unwrap_or_default());
+            let groups = data.as_chunks().0;
+            let (whole, rest) = to.as_chunks_mut::<4>();
+            for (to, group) in whole.iter_mut().zip(groups) {
+                *to = four(group);
+            }
+            if let Some(group) = groups.get(whole.len()) {
+                rest.iter_mut().zip(four(group)).for_each(|(to, sample)| *to = sample);
             }
         }
     }
+}
+
+/// The samples of a RAW10 group.
+#[inline(always)]
+fn four(&[a, b, c, d, low]: &[u8; 5]) -> [u16; 4] {
+    let sample = |high: u8, shift: u8| u16::from(high) << 2 | u16::from(low >> shift & 3);
+    [sample(a, 0), sample(b, 2), sample(c, 4), sample(d, 6)]
 }
 
 /// Means of red, green and blue above black, over a part of the rows and without what is saturated; `None` in the dark.

@@ -54,14 +54,27 @@ fn unpack_as<const LUMA: usize>(from: &Plane<'_>, width: usize, mixed: &mut [u8]
     for (luma, (u, v)) in y.chunks_exact_mut(width * 2).zip(chroma) {
         let (Some(upper), Some(lower)) = (rows.next(), rows.next()) else { return };
         let (luma_upper, luma_lower) = luma.split_at_mut(width);
-        let (upper, lower) = (upper.as_chunks::<2>().0, lower.as_chunks::<2>().0);
-        let lumas = luma_upper.iter_mut().zip(luma_lower);
-        for (((upper, lower), (to_upper, to_lower)), mixed) in upper.iter().zip(lower).zip(lumas).zip(&mut *mixed) {
-            *to_upper = upper[LUMA];
-            *to_lower = lower[LUMA];
-            *mixed = (u16::from(upper[1 - LUMA]) + u16::from(lower[1 - LUMA])).div_ceil(2) as u8;
-        }
+        let (upper, lower) = (upper.as_chunks().0, lower.as_chunks().0);
+        part::<LUMA>(upper, lower, luma_upper, luma_lower, mixed);
         split(mixed, u, v);
+    }
+}
+
+/// Parts two rows' luma from their mixed chroma. The slices are arguments each: only of those does the compiler know
+/// that they lie apart.
+#[inline(always)]
+fn part<const LUMA: usize>(
+    upper: &[[u8; 2]],
+    lower: &[[u8; 2]],
+    luma_upper: &mut [u8],
+    luma_lower: &mut [u8],
+    mixed: &mut [u8],
+) {
+    let to = luma_upper.iter_mut().zip(luma_lower).zip(mixed);
+    for ((upper, lower), ((to_upper, to_lower), mixed)) in upper.iter().zip(lower).zip(to) {
+        *to_upper = upper[LUMA];
+        *to_lower = lower[LUMA];
+        *mixed = ((u16::from(upper[1 - LUMA]) + u16::from(lower[1 - LUMA]) + 1) >> 1) as u8;
     }
 }
 
