@@ -82,7 +82,7 @@ impl Denoiser {
 
     /// Takes the noise out of `picture`, in place.
     ///
-    /// The first picture, one of another size than the last and one after a cut go through as they are.
+    /// The first picture, one of another size than the last and one after a cut are only smoothed within themselves.
     pub fn denoise(&mut self, picture: &mut Picture) {
         dispatch!(Level::new(), _simd => self.run(picture));
     }
@@ -103,6 +103,7 @@ impl Denoiser {
         }
         for (layer, plane) in self.layers.iter_mut().zip(&planes) {
             layer.measure(plane);
+            layer.learn(plane);
         }
         let [y, u, v] = &mut self.layers;
         y.judge(None);

@@ -1,5 +1,6 @@
 //! One plane's running mean.
 
+use super::Strength;
 use super::noise::{BINS, Noise, bin, spread};
 
 /// Side of a cell in samples.
@@ -69,7 +70,8 @@ struct Rows {
 
 impl Layer {
     /// Begins with this picture.
-    pub(super) fn start(&mut self, width: usize, height: usize, plane: &[u8]) {
+    #[inline(always)]
+    pub(super) fn start(&mut self, width: usize, height: usize, plane: &mut [u8]) {
         self.width = width;
         self.columns = width.div_ceil(CELL);
         let cells = self.columns * height.div_ceil(CELL);
@@ -102,13 +104,21 @@ impl Layer {
         self.restart(plane);
     }
 
-    /// Begins the mean anew with this picture; what is known of the noise stays.
-    pub(super) fn restart(&mut self, plane: &[u8]) {
-        for (mean, &sample) in self.mean.iter_mut().zip(plane) {
+    /// Begins the mean anew with this picture, smoothed; what is known of the noise stays.
+    #[inline(always)]
+    pub(super) fn restart(&mut self, plane: &mut [u8]) {
+        for (mean, &sample) in self.mean.iter_mut().zip(&*plane) {
             *mean = i16::from(sample) << 6;
         }
-        self.cells.age.fill(1);
         self.noise.look(plane, self.width, false);
+        self.measure(plane);
+        self.cells.age.fill(1);
+        let Cells { bin, motion, spread, .. } = &mut self.cells;
+        motion.fill(1.0);
+        for (spread, &bin) in spread.iter_mut().zip(&*bin) {
+            *spread = self.noise.level(usize::from(bin));
+        }
+        self.blend(plane, Strength::MAX);
     }
 
     pub(super) fn noise(&self) -> f32 {
@@ -121,14 +131,23 @@ impl Layer {
         moving as f32 / self.cells.motion.len().max(1) as f32
     }
 
-    /// Compares each cell with the mean, and learns the noise.
+    /// Learns the noise from how the cells differ from the mean.
     #[inline(always)]
-    pub(super) fn measure(&mut self, plane: &[u8]) {
+    pub(super) fn learn(&mut self, plane: &[u8]) {
         self.pictures = self.pictures.wrapping_add(1);
         if self.pictures.is_multiple_of(LOOK) {
             self.noise.look(plane, self.width, false);
         }
-        let Self { width, columns, mean, cells, rows, noise, .. } = self;
+        // Every other cell: enough for a median.
+        let Cells { size, bin, age, .. } = &self.cells;
+        let found = bin.iter().zip(size).zip(age).step_by(2);
+        self.noise.compare(found.map(|((&bin, &size), &age)| (bin, f32::from(size) / 64.0, age)));
+    }
+
+    /// Compares each cell with the mean.
+    #[inline(always)]
+    pub(super) fn measure(&mut self, plane: &[u8]) {
+        let Self { width, columns, mean, cells, rows, .. } = self;
         let strips = plane.chunks(*width * CELL).zip(mean.chunks(*width * CELL));
         let of_cells = cells.difference.chunks_mut(*columns).zip(cells.size.chunks_mut(*columns));
         for ((samples, means), ((difference, size), bins)) in strips.zip(of_cells.zip(cells.bin.chunks_mut(*columns))) {
@@ -137,13 +156,7 @@ impl Layer {
                 row.fill(0);
             }
             for (samples, means) in samples.chunks(*width).zip(means.chunks(*width)) {
-                let sums = signed.iter_mut().zip(&mut *absolute).zip(&mut *bright);
-                for ((&sample, &mean), ((signed, absolute), bright)) in samples.iter().zip(means).zip(sums) {
-                    let off = 4 * i16::from(sample) - (mean >> 4);
-                    *signed += off;
-                    *absolute += off.abs();
-                    *bright += mean >> 6;
-                }
+                add_up(samples, means, signed, absolute, bright);
             }
             let sums = signed.as_chunks::<CELL>().0.iter().zip(absolute.as_chunks::<CELL>().0);
             let to = difference.iter_mut().zip(size).zip(bins);
@@ -155,9 +168,6 @@ impl Layer {
                 *to_bin = bin((bright.iter().sum::<i16>() >> 4) as u8) as u8;
             }
         }
-        // Every other cell: enough for a median.
-        let found = cells.bin.iter().zip(&cells.size).zip(&cells.age).step_by(2);
-        noise.compare(found.map(|((&bin, &size), &age)| (bin, f32::from(size) / 64.0, age)));
     }
 
     /// Tells still cells from moving ones. A chroma cell moves at least as much as the `luma` it lies on, on the mean.
@@ -189,7 +199,8 @@ impl Layer {
             let of_cells = difference.get(strip(at)).unwrap_or_default().iter();
             let of_cells = of_cells.zip(size.get(strip(at)).unwrap_or_default());
             let of_cells = of_cells.zip(spread.get(strip(at)).unwrap_or_default());
-            let windows = three(differences).zip(three(sizes));
+            let sum = |((a, b), c): ((&f32, &f32), &f32)| a + b + c;
+            let windows = three(differences).map(sum).zip(three(sizes).map(sum));
             let to = motion.get_mut(strip(at)).unwrap_or_default();
             for ((motion, ((&difference, &size), &spread)), (differences, sizes)) in
                 to.iter_mut().zip(of_cells).zip(windows)
@@ -249,7 +260,8 @@ impl Layer {
             }
             rows.sum();
             let samples = plane.get_mut(row_of(row)).unwrap_or_default();
-            rows.blend(samples, mean.get_mut(row_of(row)).unwrap_or_default());
+            let means = mean.get_mut(row_of(row)).unwrap_or_default();
+            move_on(samples, means, &rows.blur, &rows.neighbours, &rows.weight, &rows.begin, &rows.slope);
             rows.samples.rotate_left(1);
             rows.differences.rotate_left(1);
             let next = (row + 2).min(height - 1);
@@ -262,9 +274,10 @@ impl Layer {
     }
 }
 
+/// Each value, the next and the one after it. Slices, not `skip`: the compiler makes vector code of slices only.
 #[inline(always)]
-fn three(of: &[f32]) -> impl Iterator<Item = f32> {
-    of.iter().zip(of.iter().skip(1)).zip(of.iter().skip(2)).map(|((a, b), c)| a + b + c)
+fn three<T>(of: &[T]) -> impl Iterator<Item = ((&T, &T), &T)> {
+    of.iter().zip(of.get(1..).unwrap_or_default()).zip(of.get(2..).unwrap_or_default())
 }
 
 impl Rows {
@@ -275,11 +288,9 @@ impl Rows {
         else {
             return;
         };
-        let to = to_samples.iter_mut().skip(1).zip(to_differences.iter_mut().skip(1));
-        for ((to_sample, to_difference), (&sample, &mean)) in to.zip(samples.iter().zip(means)) {
-            *to_sample = i16::from(sample);
-            *to_difference = 4 * i16::from(sample) - (mean >> 4);
-        }
+        let (inner_samples, inner_differences) =
+            (to_samples.get_mut(1..).unwrap_or_default(), to_differences.get_mut(1..).unwrap_or_default());
+        widen(samples, means, inner_samples, inner_differences);
         for row in [to_samples, to_differences] {
             if let [first, inner @ .., last] = &mut row[..] {
                 *first = inner.first().copied().unwrap_or_default();
@@ -301,45 +312,84 @@ impl Rows {
     #[inline(always)]
     fn sum(&mut self) {
         let [above, here, below] = &self.samples;
-        for (((to, above), here), below) in self.column.iter_mut().zip(above).zip(here).zip(below) {
-            *to = above + 2 * here + below;
-        }
-        let column = self.column.iter().zip(self.column.iter().skip(1)).zip(self.column.iter().skip(2));
-        for (to, ((left, middle), right)) in self.blur.iter_mut().zip(column) {
-            *to = left + 2 * middle + right;
-        }
+        add_rows(above, here, below, 2, &mut self.column);
+        add_columns(&self.column, 2, &mut self.blur);
         let [above, here, below] = &self.differences;
-        for (((to, above), here), below) in self.column.iter_mut().zip(above).zip(here).zip(below) {
-            *to = above + here + below;
-        }
-        let column = self.column.iter().zip(self.column.iter().skip(1)).zip(self.column.iter().skip(2));
-        for (to, ((left, middle), right)) in self.neighbours.iter_mut().zip(column) {
-            *to = left + middle + right;
-        }
+        add_rows(above, here, below, 1, &mut self.column);
+        add_columns(&self.column, 1, &mut self.neighbours);
     }
+}
 
-    /// Moves the middle row's mean on.
-    #[inline(always)]
-    fn blend(&self, samples: &mut [u8], means: &mut [i16]) {
-        let around = self.blur.iter().zip(&self.neighbours);
-        let cells = self.weight.iter().zip(&self.begin).zip(&self.slope);
-        for (((sample, mean), (&blur, &neighbours)), ((&weight, &begin), &slope)) in
-            samples.iter_mut().zip(means).zip(around).zip(cells)
-        {
-            let beyond = (neighbours.abs() - begin).clamp(0, begin - (begin >> 2));
-            let weight = weight.max(beyond * slope);
-            let here = i16::from(*sample) << 4;
-            // Toward the neighbours by as much as noise explains; not at all at an edge. A noise of 1 is 16 here and
-            // 61 in `begin`.
-            let off = blur - here;
-            let limit = begin >> 1;
-            let toward = off.abs().min((limit - off.abs()).max(0));
-            let toward = if off < 0 { -toward } else { toward };
-            let smooth = here + scaled(toward, weight);
-            let next = *mean + scaled(4 * smooth - *mean, weight);
-            *mean = next;
-            *sample = ((next + 32) >> 6) as u8;
-        }
+// The loops over samples take their slices one by one: only of arguments does the compiler know that they lie apart,
+// and without that it makes no vector code.
+
+/// Adds a row's differences to the mean in quarter steps, their absolute values, and the mean itself.
+#[inline(always)]
+fn add_up(samples: &[u8], means: &[i16], signed: &mut [i16], absolute: &mut [i16], bright: &mut [i16]) {
+    let sums = signed.iter_mut().zip(absolute).zip(bright);
+    for ((&sample, &mean), ((signed, absolute), bright)) in samples.iter().zip(means).zip(sums) {
+        let off = 4 * i16::from(sample) - (mean >> 4);
+        *signed += off;
+        *absolute += off.abs();
+        *bright += mean >> 6;
+    }
+}
+
+/// Writes a row's samples, and four times their difference to the mean.
+#[inline(always)]
+fn widen(samples: &[u8], means: &[i16], to_samples: &mut [i16], to_differences: &mut [i16]) {
+    let to = to_samples.iter_mut().zip(to_differences);
+    for ((to_sample, to_difference), (&sample, &mean)) in to.zip(samples.iter().zip(means)) {
+        *to_sample = i16::from(sample);
+        *to_difference = 4 * i16::from(sample) - (mean >> 4);
+    }
+}
+
+/// `above + weight * here + below`.
+#[inline(always)]
+fn add_rows(above: &[i16], here: &[i16], below: &[i16], weight: i16, to: &mut [i16]) {
+    for (((to, above), here), below) in to.iter_mut().zip(above).zip(here).zip(below) {
+        *to = above + weight * here + below;
+    }
+}
+
+/// The same along a row; `to` is two shorter.
+#[inline(always)]
+fn add_columns(from: &[i16], weight: i16, to: &mut [i16]) {
+    for (to, ((left, middle), right)) in to.iter_mut().zip(three(from)) {
+        *to = left + weight * middle + right;
+    }
+}
+
+/// Moves a row's mean on, and shows it.
+#[inline(always)]
+fn move_on(
+    samples: &mut [u8],
+    means: &mut [i16],
+    blur: &[i16],
+    neighbours: &[i16],
+    weight: &[i16],
+    begin: &[i16],
+    slope: &[i16],
+) {
+    let around = blur.iter().zip(neighbours);
+    let cells = weight.iter().zip(begin).zip(slope);
+    for (((sample, mean), (&blur, &neighbours)), ((&weight, &begin), &slope)) in
+        samples.iter_mut().zip(means).zip(around).zip(cells)
+    {
+        let beyond = (neighbours.abs() - begin).max(0).min(begin - (begin >> 2));
+        let weight = weight.max(beyond * slope);
+        let here = i16::from(*sample) << 4;
+        // Toward the neighbours by as much as noise explains; not at all at an edge. A noise of 1 is 16 here and 61 in
+        // `begin`: neighbours count up to a distance of 1.9 of the noise where there is little, of 3.8 at night.
+        let off = blur - here;
+        let limit = (begin + (begin >> 2) - 92).clamp(begin >> 1, begin);
+        let toward = off.abs().min((limit - off.abs()).max(0));
+        let toward = if off < 0 { -toward } else { toward };
+        let smooth = here + scaled(toward, weight);
+        let next = *mean + scaled(4 * smooth - *mean, weight);
+        *mean = next;
+        *sample = ((next + 32) >> 6) as u8;
     }
 }
 
