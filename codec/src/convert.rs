@@ -1,11 +1,16 @@
 //! Sensor frame to picture: every layout a sensor gives becomes I420.
 
+mod demosaic;
+mod packed;
+pub mod raw;
+
 use crate::clip::mjpeg;
-use crate::frame::{Format, Frame, Plane};
+use crate::frame::{Format, Frame, Pattern, Plane};
 use crate::picture::Picture;
 use crate::units::{Color, Matrix, Range, Size};
+use demosaic::{Demosaic, Depth};
+use packed::{Order, copy_rows, split_rows, subsample, unpack};
 use thiserror::Error;
-use yuv::{BufferStoreMut, YuvPackedImage, YuvPlanarImageMut, yuyv422_to_yuv422};
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
@@ -37,9 +42,9 @@ pub enum ConvertError {
     /// The JPEG inside is neither YCbCr nor grey.
     #[error("JPEG is neither YCbCr nor grey")]
     JpegColor,
-    /// The library that converts packed layouts refused.
-    #[error("packed frame of {0} could not be converted")]
-    Packed(Size),
+    /// A layout that cannot be converted.
+    #[error("frame of format {0:?} cannot be converted")]
+    Format(Format),
 }
 
 /// Block padding that a JPEG may show beyond the frame, in samples a side: encoders that know no cropping give
@@ -56,6 +61,9 @@ pub struct Converter {
     samples: Vec<u8>,
     /// A JPEG with the segment it lacked.
     patched: Vec<u8>,
+    settings: raw::Checked,
+    /// Made with the first mosaic.
+    demosaic: Option<Demosaic>,
 }
 
 impl Converter {
@@ -64,11 +72,28 @@ impl Converter {
         Self::default()
     }
 
+    /// With no memory yet, for a raw sensor with these settings. Other formats do not look at them.
+    pub fn with_raw(settings: raw::Checked) -> Self {
+        Self { settings, ..Self::default() }
+    }
+
+    /// Changes a raw sensor's settings from the next frame on; a balance that follows the light begins anew.
+    pub fn set_raw(&mut self, settings: raw::Checked) {
+        self.settings = settings;
+        self.demosaic = None;
+    }
+
+    /// Gains of red and blue against green that the last mosaic was shown with; `None` before the first.
+    pub fn white_balance(&self) -> Option<(f32, f32)> {
+        self.demosaic.as_ref().and_then(Demosaic::balance)
+    }
+
     /// Converts `frame` into `picture`, which is reshaped: encoders need even sides, so an odd last column or row
     /// is cropped.
     ///
     /// The samples keep the meaning the frame says they have, except a JPEG's, which are always full-range BT.601
-    /// (ITU-T T.871 §7). 4:2:2 loses every other chroma row by averaging two.
+    /// (ITU-T T.871 §7), and a mosaic's, which become limited-range BT.709. 4:2:2 loses every other chroma row by
+    /// averaging two.
     ///
     /// # Errors
     /// If the frame is a damaged JPEG, or one of another size; `picture` is then undefined, but initialised.
@@ -84,45 +109,52 @@ impl Converter {
                 }
                 Ok(())
             }
-            (Format::Nv12, [y, uv]) => {
+            (format @ (Format::Nv12 | Format::Nv21), [y, chroma]) => {
                 picture.reshape(size, frame.color());
                 let [to_y, to_u, to_v] = picture.planes_mut();
                 copy_rows(y, size.width() as usize, to_y);
-                split_rows(uv, size.width() as usize / 2, to_u, to_v);
+                let (first, second) = if format == Format::Nv12 { (to_u, to_v) } else { (to_v, to_u) };
+                split_rows(chroma, size.width() as usize / 2, first, second);
                 Ok(())
             }
-            (Format::Yuyv, [packed]) => {
+            (format @ (Format::Yuyv | Format::Uyvy), [packed]) => {
                 picture.reshape(size, frame.color());
-                self.unpack(packed, size.width(), picture).ok_or(ConvertError::Packed(given))
+                let order = if format == Format::Yuyv { Order::Yuyv } else { Order::Uyvy };
+                unpack(order, packed, size.width() as usize, &mut self.samples, picture.planes_mut());
+                Ok(())
             }
+            (Format::Grey, [grey]) => {
+                picture.reshape(size, frame.color());
+                let [y, u, v] = picture.planes_mut();
+                copy_rows(grey, size.width() as usize, y);
+                u.fill(128);
+                v.fill(128);
+                Ok(())
+            }
+            (Format::Bayer8(pattern), [mosaic]) => self.demosaic(Depth::Eight, pattern, mosaic, size, picture),
+            (Format::Bayer10(pattern), [mosaic]) => self.demosaic(Depth::Ten, pattern, mosaic, size, picture),
             (Format::Mjpeg, [jpeg]) => self.decode_jpeg(jpeg.data, given, size, picture),
             // A frame has as many planes as its format: this is never reached.
-            _ => Err(ConvertError::Packed(given)),
+            (format, _) => Err(ConvertError::Format(format)),
         }
     }
 
-    /// Row by row, because the library's own way from YUYV to 4:2:0 takes the chroma of the even row where it runs
-    /// vector code and of the odd row where it does not, and wants every row to fill its stride.
-    fn unpack(&mut self, packed: &Plane<'_>, width: u32, picture: &mut Picture) -> Option<()> {
-        let half = width as usize / 2;
-        self.samples.resize(4 * half, 0);
-        let (upper, lower) = self.samples.split_at_mut(2 * half);
-        let ((upper_u, upper_v), (lower_u, lower_v)) = (upper.split_at_mut(half), lower.split_at_mut(half));
-        let [y, u, v] = picture.planes_mut();
-        let mut rows = packed.data.chunks(packed.stride);
-        let chroma = u.chunks_exact_mut(half).zip(v.chunks_exact_mut(half));
-        for (luma, (u, v)) in y.chunks_exact_mut(4 * half).zip(chroma) {
-            let (luma_upper, luma_lower) = luma.split_at_mut(2 * half);
-            unpack_row(rows.next()?, width, [luma_upper, upper_u, upper_v])?;
-            unpack_row(rows.next()?, width, [luma_lower, lower_u, lower_v])?;
-            average(upper_u, lower_u, u);
-            average(upper_v, lower_v, v);
-        }
-        Some(())
+    fn demosaic(
+        &mut self,
+        depth: Depth,
+        pattern: Pattern,
+        mosaic: &Plane<'_>,
+        size: Size,
+        picture: &mut Picture,
+    ) -> Result<(), ConvertError> {
+        picture.reshape(size, Color { range: Range::Limited, matrix: Matrix::Bt709 });
+        let settings = self.settings;
+        self.demosaic.get_or_insert_with(|| Demosaic::new(settings)).paint(depth, pattern, mosaic, picture);
+        Ok(())
     }
 
     fn decode_jpeg(&mut self, jpeg: &[u8], frame: Size, size: Size, picture: &mut Picture) -> Result<(), ConvertError> {
-        let Self { samples, patched } = self;
+        let Self { samples, patched, .. } = self;
         let damaged = ConvertError::Jpeg { bytes: jpeg.len() };
         let scanned = mjpeg::scan(jpeg).filter(|scanned| scanned.complete).ok_or(damaged)?;
         // What comes after its end is the driver's buffer, not the picture's.
@@ -176,70 +208,6 @@ fn with_standard_tables<'a>(jpeg: &[u8], patched: &'a mut Vec<u8>) -> &'a [u8] {
     patched.extend_from_slice(&AVI1);
     patched.extend_from_slice(rest);
     patched
-}
-
-/// Copies the first `row` bytes of each row, as many rows as `to` has.
-fn copy_rows(from: &Plane<'_>, row: usize, to: &mut [u8]) {
-    for (to, from) in to.chunks_exact_mut(row).zip(from.data.chunks(from.stride.max(row))) {
-        if let Some(from) = from.get(..row) {
-            to.copy_from_slice(from);
-        }
-    }
-}
-
-/// Parts interleaved chroma, `pairs` of each row.
-fn split_rows(from: &Plane<'_>, pairs: usize, to_u: &mut [u8], to_v: &mut [u8]) {
-    let rows = from.data.chunks(from.stride.max(pairs * 2));
-    for ((u, v), from) in to_u.chunks_exact_mut(pairs).zip(to_v.chunks_exact_mut(pairs)).zip(rows) {
-        for ((u, v), &[from_u, from_v]) in u.iter_mut().zip(v).zip(from.as_chunks().0) {
-            *u = from_u;
-            *v = from_v;
-        }
-    }
-}
-
-/// One row of YUYV to luma and chroma of half its width.
-fn unpack_row(row: &[u8], width: u32, [y, u, v]: [&mut [u8]; 3]) -> Option<()> {
-    let mut planar = YuvPlanarImageMut {
-        y_plane: BufferStoreMut::Borrowed(y),
-        y_stride: width,
-        u_plane: BufferStoreMut::Borrowed(u),
-        u_stride: width / 2,
-        v_plane: BufferStoreMut::Borrowed(v),
-        v_stride: width / 2,
-        width,
-        height: 1,
-    };
-    let yuy = row.get(..width as usize * 2)?;
-    yuyv422_to_yuv422(&mut planar, &YuvPackedImage { yuy, yuy_stride: width * 2, width, height: 1 }).ok()
-}
-
-/// The mean of each two samples, rounded up.
-fn average(a: &[u8], b: &[u8], to: &mut [u8]) {
-    for ((&a, &b), to) in a.iter().zip(b).zip(to) {
-        *to = u16::from(a).midpoint(u16::from(b) + 1) as u8;
-    }
-}
-
-/// Interleaved Y, Cb, Cr at full resolution to planes: luma as it is, chroma as the mean of two by two.
-fn subsample(from: &[u8], stride: usize, width: usize, [y, u, v]: [&mut [u8]; 3]) {
-    let luma = y.chunks_exact_mut(width * 2);
-    let chroma = u.chunks_exact_mut(width / 2).zip(v.chunks_exact_mut(width / 2));
-    for ((luma, (u, v)), rows) in luma.zip(chroma).zip(from.chunks_exact(stride * 2)) {
-        let (upper, lower) = rows.split_at(stride);
-        let (luma_upper, luma_lower) = luma.split_at_mut(width);
-        let sources = upper.as_chunks().0.iter().zip(lower.as_chunks().0);
-        let lumas = luma_upper.as_chunks_mut().0.iter_mut().zip(luma_lower.as_chunks_mut().0);
-        let mean =
-            |a: u8, b: u8, c: u8, d: u8| ((u16::from(a) + u16::from(b) + u16::from(c) + u16::from(d) + 2) / 4) as u8;
-        for (((a, b), (to_a, to_b)), (u, v)) in sources.zip(lumas).zip(u.iter_mut().zip(v)) {
-            let (&[y0, u0, v0, y1, u1, v1], &[y2, u2, v2, y3, u3, v3]) = (a, b);
-            *to_a = [y0, y1];
-            *to_b = [y2, y3];
-            *u = mean(u0, u1, u2, u3);
-            *v = mean(v0, v1, v2, v3);
-        }
-    }
 }
 
 #[cfg(test)]

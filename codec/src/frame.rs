@@ -11,8 +11,19 @@ pub enum Format {
     I420,
     /// Planes Y and interleaved UV, 4:2:0.
     Nv12,
+    /// Planes Y and interleaved VU, 4:2:0.
+    Nv21,
     /// Packed 4:2:2: Y0 U Y1 V in one plane.
     Yuyv,
+    /// Packed 4:2:2: U Y0 V Y1 in one plane.
+    Uyvy,
+    /// Luma alone, 8 bits a sample.
+    Grey,
+    /// One colour a pixel, 8 bits a sample.
+    Bayer8(Pattern),
+    /// One colour a pixel, 10 bits a sample, packed as MIPI CSI-2 RAW10 and V4L2's `pRAA` family have it: four
+    /// samples in five bytes, the last of which holds their low bits. A row ends with a whole group of five.
+    Bayer10(Pattern),
     /// One baseline JPEG picture in one plane; its stride is 0.
     Mjpeg,
 }
@@ -22,10 +33,24 @@ impl Format {
     pub const fn planes(self) -> usize {
         match self {
             Self::I420 => 3,
-            Self::Nv12 => 2,
-            Self::Yuyv | Self::Mjpeg => 1,
+            Self::Nv12 | Self::Nv21 => 2,
+            Self::Yuyv | Self::Uyvy | Self::Grey | Self::Bayer8(_) | Self::Bayer10(_) | Self::Mjpeg => 1,
         }
     }
+}
+
+/// Colours of the first two samples of the first two rows of a mosaic (Bayer, US patent 3971065); the rest repeats
+/// them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Pattern {
+    /// Red, green; green, blue.
+    Rggb,
+    /// Green, red; blue, green.
+    Grbg,
+    /// Green, blue; red, green.
+    Gbrg,
+    /// Blue, green; green, red.
+    Bggr,
 }
 
 /// One plane of samples.
@@ -128,10 +153,11 @@ impl<'a> Frame<'a> {
         let (w, h) = (size.width() as usize, size.height() as usize);
         let (cw, ch) = (size.chroma_width() as usize, size.chroma_height() as usize);
         match (format, plane) {
-            (Format::I420 | Format::Nv12, 0) => Some((w, h)),
+            (Format::I420 | Format::Nv12 | Format::Nv21, 0) | (Format::Grey | Format::Bayer8(_), _) => Some((w, h)),
             (Format::I420, _) => Some((cw, ch)),
-            (Format::Nv12, _) => Some((cw * 2, ch)),
-            (Format::Yuyv, _) => Some((cw * 4, h)),
+            (Format::Nv12 | Format::Nv21, _) => Some((cw * 2, ch)),
+            (Format::Yuyv | Format::Uyvy, _) => Some((cw * 4, h)),
+            (Format::Bayer10(_), _) => Some((w.div_ceil(4) * 5, h)),
             (Format::Mjpeg, _) => None,
         }
     }
@@ -181,5 +207,29 @@ mod tests {
     #[test]
     fn a_stride_below_a_row_is_refused() {
         assert_eq!(yuyv(1000, 11), Err(FrameError::Stride { plane: 0, row: 12, stride: 11 }));
+    }
+
+    #[test]
+    fn each_format_wants_its_own_bytes_a_row() {
+        let size = Size::new(6, 3).unwrap();
+        let rows = |format: Format| {
+            let data = [0; 64];
+            let fits = |strides: &[usize]| {
+                let planes: Vec<_> = strides.iter().map(|&stride| Plane { data: &data, stride }).collect();
+                Frame::new(format, size, Color::default(), Uptime::default(), &planes).is_ok()
+            };
+            let least = |plane: usize| {
+                let with =
+                    |stride| (0..format.planes()).map(|at| if at == plane { stride } else { 20 }).collect::<Vec<_>>();
+                (1..=20).find(|&stride| fits(&with(stride)))
+            };
+            (0..format.planes()).map(least).collect::<Option<Vec<_>>>().unwrap()
+        };
+        assert_eq!(rows(Format::I420), [6, 3, 3]);
+        assert_eq!(rows(Format::Nv21), [6, 6]);
+        assert_eq!(rows(Format::Uyvy), [12]);
+        assert_eq!(rows(Format::Grey), [6]);
+        assert_eq!(rows(Format::Bayer8(Pattern::Gbrg)), [6]);
+        assert_eq!(rows(Format::Bayer10(Pattern::Gbrg)), [10]);
     }
 }

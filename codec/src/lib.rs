@@ -1,12 +1,14 @@
 //! Sensor frame to access unit, and access unit to picture.
 //!
 //! The way of a frame: a [`Frame`] comes from a sensor in whatever layout the sensor has, is converted to an
-//! I420 [`Picture`], its private zones are painted over by a [`mask`](mask::Mask), and an [`Encoder`] turns it into one
-//! [`AccessUnit`]. A [`Decoder`] goes the other way. Nothing here knows a network, a clock or a key.
+//! I420 [`Picture`], loses its noise to a [`denoiser`](denoise::Denoiser), its private zones are painted over by a
+//! [`mask`](mask::Mask), and an [`Encoder`] turns it into one [`AccessUnit`]. A [`Decoder`] goes the other way. Nothing
+//! here knows a network, a clock or a key.
 //!
 //! | floor | modules |
 //! |---|---|
 //! | 0, vocabulary and parsers | [`units`], [`frame`], [`picture`], [`access_unit`], [`encoder`], [`decoder`], [`mask`], [`clip`], [`bits`], [`h264::nal`], [`h264::params`], [`av1::obu`] |
+//! | 1, what a fixed camera can do | [`denoise`], [`motion`], [`overlay`] |
 //! | 2, C libraries and assembly | `convert`, `h264::openh264`, `av1::rav1e`, `av1::rav1d` (one feature each) |
 
 pub mod access_unit;
@@ -16,12 +18,15 @@ pub mod clip;
 #[cfg(feature = "convert")]
 pub mod convert;
 pub mod decoder;
+pub mod denoise;
 pub mod encoder;
 pub mod frame;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod h264;
 pub mod mask;
+pub mod motion;
+pub mod overlay;
 pub mod picture;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -156,6 +156,22 @@ fn fill(line: &mut [u8], columns: &Range<usize>, value: u8) {
     }
 }
 
+/// For each square block of `side` luma samples of a picture, row by row, whether an area touches it.
+pub(crate) fn touched(polygons: &[Polygon], size: Size, side: u32) -> Vec<bool> {
+    let (columns, rows) = (size.width().div_ceil(side), size.height().div_ceil(side));
+    // The last blocks may reach over the rim: what is 1 in the picture is less in the grid.
+    let shrink = |inside: u32, blocks: u32| inside as f32 / (blocks * side) as f32;
+    let (by_x, by_y) = (shrink(size.width(), columns), shrink(size.height(), rows));
+    let shrunk = |polygon: &Polygon| Polygon(polygon.0.iter().map(|&(x, y)| (x * by_x, y * by_y)).collect());
+    let polygons: Vec<_> = polygons.iter().map(shrunk).collect();
+    let mut marked = vec![false; (columns * rows) as usize];
+    let Some(grid) = Size::new(columns * 2, rows * 2) else { return marked };
+    for (row, marked) in marked.chunks_mut(columns as usize).enumerate() {
+        polygons.iter().for_each(|polygon| mark(polygon, grid, row, marked));
+    }
+    marked
+}
+
 /// All spans of a picture of `size`, top to bottom, left to right, none touching another.
 fn spans(polygons: &[Polygon], size: Size) -> Vec<Span> {
     let (columns, rows) = (size.chroma_width() as usize, size.chroma_height() as usize);
