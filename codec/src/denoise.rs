@@ -10,6 +10,7 @@
 
 mod noise;
 mod plane;
+mod rows;
 
 use crate::picture::Picture;
 use crate::units::Size;
