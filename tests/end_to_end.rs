@@ -103,10 +103,20 @@ async fn a_viewers_token_cannot_publish_a_camera() {
     let link = hub.link().unwrap();
     let mut thief = link.clone();
     thief.dial.url.query_pairs_mut().clear().append_pair("jwt", &link.watch_token);
-    let _forger = camera(thief);
+    // The thief has even the camera's keys: only the hub can stop him.
+    let forger = camera(thief);
     let honest = viewer(&watch_link(&link));
     state(&honest, "connection", |s| *s == ViewerState::Waiting).await;
-    // The real camera is seen; had the forger been let in, its session would be there too.
+    let mut uplink = forger.uplink();
+    tokio::time::timeout(PATIENCE, uplink.wait_for(|s| *s == UplinkState::Up)).await.unwrap().unwrap();
+    let started = Instant::now();
+    while forger.stats().frames_sealed < 90 {
+        assert!(started.elapsed() < PATIENCE, "{:?}", forger.stats());
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert_eq!(*honest.state().borrow(), ViewerState::Waiting, "somebody who may only watch has published");
+    assert_eq!(honest.stats().bytes, 0);
+    drop(forger);
     let config = config("pattern:160x128@30");
     let real = Camera::start(config, link, Clock::new(Instant::now())).unwrap();
     let live = state(&honest, "picture", |s| matches!(s, ViewerState::Live { .. })).await;
