@@ -3,7 +3,7 @@
 use crate::access_unit::{AccessUnit, Codec, Kind};
 use crate::encoder::{Checked, Config, ConfigError, EncodeError, Encoder};
 use crate::picture::Picture;
-use crate::units::{Bitrate, Color, Matrix, MediaTime, Range, TemporalLayer};
+use crate::units::{Bitrate, Color, FrameRate, Matrix, MediaTime, Range, TemporalLayer};
 use ::rav1e::prelude::{
     ColorDescription, ColorPrimaries, Context, EncoderConfig, EncoderStatus, FrameParameters, FrameType,
     FrameTypeOverride, MatrixCoefficients, PixelRange, Rational, SceneDetectionSpeed, TransferCharacteristics,
@@ -33,9 +33,13 @@ impl Rav1eEncoder {
     /// Starts the library with `config`.
     ///
     /// # Errors
-    /// [`ConfigError::Start`] if the library refuses; its status is always 0, for it gives none.
+    /// [`ConfigError::Unsupported`] for more than one temporal layer, [`ConfigError::Start`] if the library refuses; its status is always 0, for it gives none.
     pub fn new(config: Checked) -> Result<Self, ConfigError> {
         let config = config.config().clone();
+        if config.temporal_layers != 1 {
+            let what = format!("{} temporal layers", config.temporal_layers);
+            return Err(ConfigError::Unsupported { encoder: NAME, what, range: "1" });
+        }
         let color = Color::default();
         let context = context(&config, color).ok_or(ConfigError::Start { encoder: NAME, status: 0 })?;
         Ok(Self { context, config, color, inside: VecDeque::new(), started: false })
@@ -94,6 +98,13 @@ impl Encoder for Rav1eEncoder {
             return Ok(());
         }
         Err(EncodeError::Fixed { encoder: NAME, what: "bitrate" })
+    }
+
+    fn set_rate(&mut self, rate: FrameRate) -> Result<(), EncodeError> {
+        if rate == self.config.rate {
+            return Ok(());
+        }
+        Err(EncodeError::Fixed { encoder: NAME, what: "frame rate" })
     }
 
     fn delay(&self) -> usize {

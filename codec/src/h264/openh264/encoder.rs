@@ -3,7 +3,7 @@
 use crate::access_unit::{AccessUnit, Codec, Kind};
 use crate::encoder::{Checked, Config, ConfigError, EncodeError, Encoder};
 use crate::picture::Picture;
-use crate::units::{Bitrate, Color, Matrix, MediaTime, Range, Size, TemporalLayer};
+use crate::units::{Bitrate, Color, FrameRate, Matrix, MediaTime, Range, Size, TemporalLayer};
 use bytes::Bytes;
 use openh264_sys2 as sys;
 use openh264_sys2::API as _;
@@ -98,7 +98,10 @@ impl Encoder for Openh264Encoder {
             sys::videoFrameTypeI | sys::videoFrameTypeP | sys::videoFrameTypeIPMixed => Kind::Delta,
             other => return Err(failed(other)),
         };
-        Ok(Some(AccessUnit { codec: Codec::H264, kind, layer: TemporalLayer::BASE, size, at, data: self.unit() }))
+        let layers = usize::try_from(self.output.iLayerNum).unwrap_or(0);
+        let layer = self.output.sLayerInfo.iter().take(layers).map(|layer| layer.uiTemporalId).max();
+        let layer = layer.and_then(TemporalLayer::new).unwrap_or(TemporalLayer::BASE);
+        Ok(Some(AccessUnit { codec: Codec::H264, kind, layer, size, at, data: self.unit() }))
     }
 
     fn set_bitrate(&mut self, bitrate: Bitrate) -> Result<(), EncodeError> {
@@ -106,6 +109,14 @@ impl Encoder for Openh264Encoder {
         config.clone().check().map_err(|_| EncodeError::Bitrate(bitrate.bps()))?;
         let failed = |status: c_int| EncodeError::Failed { encoder: NAME, status: status.into() };
         self.raw.set_bitrate(bitrate).map_err(failed)?;
+        self.config = config;
+        Ok(())
+    }
+
+    fn set_rate(&mut self, rate: FrameRate) -> Result<(), EncodeError> {
+        let config = Config { rate, ..self.config.clone() };
+        config.clone().check().map_err(|_| EncodeError::Rate(rate))?;
+        self.raw.set_rate(rate).map_err(|status| EncodeError::Failed { encoder: NAME, status: status.into() })?;
         self.config = config;
         Ok(())
     }
@@ -149,7 +160,7 @@ fn fill(params: &mut sys::SEncParamExt, config: &Config, color: Color) {
     params.iMaxQp = 51;
     params.iEntropyCodingModeFlag = 1;
     params.iComplexityMode = sys::MEDIUM_COMPLEXITY;
-    params.iTemporalLayerNum = 1;
+    params.iTemporalLayerNum = config.temporal_layers.into();
     params.iSpatialLayerNum = 1;
     params.uiIntraPeriod = 0;
     params.eSpsPpsIdStrategy = sys::CONSTANT_ID;
@@ -254,6 +265,11 @@ impl Raw {
     fn set_bitrate(&self, bitrate: Bitrate) -> Result<(), c_int> {
         let mut info = sys::SBitrateInfo { iLayer: sys::SPATIAL_LAYER_ALL, iBitrate: int(bitrate.bps()) };
         self.set_option(sys::ENCODER_OPTION_BITRATE, &mut info)
+    }
+
+    fn set_rate(&self, rate: FrameRate) -> Result<(), c_int> {
+        let mut fps = rate.as_f32();
+        self.set_option(sys::ENCODER_OPTION_FRAME_RATE, &mut fps)
     }
 
     fn force_keyframe(&self) -> Result<(), c_int> {

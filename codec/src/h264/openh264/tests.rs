@@ -288,3 +288,41 @@ fn a_clip_whose_size_changes_shows_every_picture() {
     let sizes: Vec<_> = clip_pictures(&Bytes::from(parts.concat())).iter().map(Picture::size).collect();
     assert_eq!(sizes, [[self::size(64, 48); 6].as_slice(), &[size; 3]].concat());
 }
+
+#[test]
+fn layers_above_the_base_can_be_left_out() {
+    let size = size(320, 176);
+    let scene = Scene::new(size, 11);
+    for layers in 1..=3_u8 {
+        let config = Config { temporal_layers: layers, ..config(size, 600) };
+        let units = units(&scene, &mut Openh264Encoder::new(config.check().unwrap()).unwrap(), 17);
+        for most in 0..layers {
+            let (mut decoder, mut picture) = (Openh264Decoder::new(Limits::default()), blank());
+            let kept = units.iter().enumerate().filter(|(_, unit)| unit.layer.id() <= most);
+            let mut shown = 0;
+            for (index, unit) in kept {
+                assert_eq!(decoder.decode(unit, &mut picture), Ok(true), "{layers} layers, up to {most}, unit {index}");
+                let db = picture.psnr_y(&scene.picture(index as u64)).unwrap();
+                assert!(db > 30.0, "{layers} layers, up to {most}, unit {index}: {db} dB");
+                shown += 1;
+            }
+            assert_eq!(shown, (16 >> (layers - 1 - most)) + 1, "{layers} layers, up to {most}");
+        }
+    }
+}
+
+#[test]
+fn the_frame_rate_changes_without_a_keyframe() {
+    let size = size(320, 176);
+    let scene = Scene::new(size, 12);
+    let mut encoder = encoder(size, 600);
+    let before = units(&scene, &mut encoder, 30);
+    encoder.set_rate(FrameRate::whole(15).unwrap()).unwrap();
+    let after: Vec<_> =
+        (30..90).map(|index| encode(&mut encoder, &scene.picture(index), index * 2, Kind::Delta)).collect();
+    assert!(after.iter().all(|unit| unit.kind == Kind::Delta));
+    let mean = |units: &[AccessUnit]| units.iter().map(|unit| unit.data.len()).sum::<usize>() / units.len();
+    let grown = mean(&after[15..]) as f64 / mean(&before[5..]) as f64;
+    assert!((1.6..2.4).contains(&grown), "half the pictures, {grown} times the bits each");
+    assert_eq!(encoder.set_rate(FrameRate::whole(61).unwrap()), Err(EncodeError::Rate(FrameRate::whole(61).unwrap())));
+}
