@@ -39,7 +39,7 @@ pub enum SensorError {
         why: &'static str,
     },
     /// The device has no format that is understood here.
-    #[error("{} offers {offers}; understood are NV12, YU12 (I420), YUYV and MJPG", path.display())]
+    #[error("{} offers {offers}; understood are NV12, NV21, YU12 (I420), YUYV, UYVY, MJPG, GREY and 8-bit or packed 10-bit Bayer", path.display())]
     Format {
         /// Which device.
         path: PathBuf,

@@ -248,7 +248,7 @@ impl Layout {
                 let [u, v] = [rest(luma), rest(luma + stride * rows)].map(|data| Plane { data, stride });
                 Frame::new(self.format, size, color, captured, &[whole, u, v])
             }
-            Format::Nv12 => {
+            Format::Nv12 | Format::Nv21 => {
                 let chroma = Plane { data: rest(luma), stride: self.stride };
                 Frame::new(self.format, size, color, captured, &[whole, chroma])
             }
@@ -310,6 +310,9 @@ mod tests {
         let nv12 = Layout::of(&pix(b"NV12", 6, 4, 16)).unwrap();
         let frame = nv12.frame(&data, Uptime::default()).unwrap();
         assert_eq!([frame.planes()[0].data[0], frame.planes()[1].data[0]], [0, 64]);
+        let nv21 = Layout::of(&pix(b"NV21", 6, 4, 16)).unwrap();
+        let frame = nv21.frame(&data, Uptime::default()).unwrap();
+        assert_eq!((frame.format(), frame.planes()[1].data[0]), (Format::Nv21, 64));
         let i420 = Layout::of(&pix(b"YU12", 6, 4, 16)).unwrap();
         let frame = i420.frame(&data, Uptime::default()).unwrap();
         let starts = [0, 1, 2].map(|plane: usize| frame.planes()[plane].data[0]);
@@ -332,6 +335,10 @@ mod tests {
         assert!(!layout.holds(&[0; 31]));
         assert!(!layout.holds(&[]));
         assert!(!Layout::of(&pix(b"MJPG", 4, 4, 0)).unwrap().holds(&[]));
+        // Four samples of RAW10 are five bytes; 8-bit samples are one each.
+        assert!(Layout::of(&pix(b"pBAA", 4, 4, 5)).unwrap().holds(&[0; 20]));
+        assert!(!Layout::of(&pix(b"pBAA", 4, 4, 4)).unwrap().holds(&[0; 20]));
+        assert!(Layout::of(&pix(b"BA81", 4, 4, 4)).unwrap().holds(&[0; 16]));
     }
 
     #[test]

