@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
-use doorframe::codec::fuzzing::{check_access_unit, check_clip, check_h264_decode, check_mjpeg};
+use doorframe::codec::fuzzing::{check_access_unit, check_clip, check_h264_decode, check_ingest, check_mjpeg};
 use doorframe::transport::fuzzing::{check_manifest, check_object};
 use std::path::{Path, PathBuf};
 
@@ -56,4 +56,9 @@ fn clips() {
 #[test]
 fn mjpeg_frames() {
     replay("mjpeg", check_mjpeg);
+}
+
+#[test]
+fn coded_video_from_outside() {
+    replay("ingest", check_ingest);
 }
