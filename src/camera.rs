@@ -1,20 +1,21 @@
 //! The camera: sensor → mask → encode → seal → publish, on one thread, so that nothing waits between two steps.
 
 mod challenges;
+mod coded;
 mod uplink;
 
+use crate::encoder::{self, EncoderChoice, EncoderError};
 use crate::link::{Alias, HubLink};
 use crate::report::{CameraStats, References};
-use crate::sensor::{Clock, Sensor, SensorError, Source, Wanted};
+use crate::sensor::{Clock, CodedSensor, Sensor, SensorError, Source, Wanted};
 use crate::state::{StateError, random32};
 use crate::wall_us;
 use doorframe_codec::access_unit::Kind;
 use doorframe_codec::convert::Converter;
 use doorframe_codec::encoder::{Config as EncoderConfig, ConfigError, EncodeError};
-use doorframe_codec::h264::openh264::Openh264Encoder;
 use doorframe_codec::mask::Mask;
 use doorframe_codec::units::{Bitrate, Color, FrameRate, Size, Uptime};
-use doorframe_codec::{Encoder, Picture};
+use doorframe_codec::{AccessUnit, Encoder, Picture};
 use doorframe_transport::Session;
 use doorframe_transport::identity::{DevicePublicKey, SigningKey};
 use doorframe_transport::keys::Epoch;
@@ -43,6 +44,8 @@ pub struct CameraConfig {
     pub wanted: Wanted,
     /// Its name at the hub.
     pub alias: Alias,
+    /// Who codes the pictures.
+    pub encoder: EncoderChoice,
     /// Most bits a second; the link may make it less.
     pub bitrate: Bitrate,
     /// Threads to encode with.
@@ -74,6 +77,7 @@ impl CameraConfig {
             source,
             wanted: Wanted::HD,
             alias: Alias::front_door(),
+            encoder: EncoderChoice::default(),
             bitrate: Bitrate::from_kbps(1500),
             threads: std::thread::available_parallelism().map_or(1, |n| n.get().min(2) as u8),
             mask: None,
@@ -96,6 +100,22 @@ pub enum CameraError {
     /// The encoder does not take these settings.
     #[error("cannot encode: {0}")]
     Config(#[from] ConfigError),
+    /// The encoder cannot be used.
+    #[error(transparent)]
+    Encoder(#[from] EncoderError),
+    /// A mask is painted into frames, and there are none.
+    #[error(
+        "a mask cannot be painted into video that {0} has coded already: leave the mask out, or use a source of frames with `--encoder auto`"
+    )]
+    MaskOnCoded(Source),
+    /// Keyframes of a source do not come, or too far apart.
+    #[error("{from} sent no keyframe for {} s: set its keyframe interval to 2 s or less", after.as_secs())]
+    NoKeyframe {
+        /// Which source.
+        from: String,
+        /// How long it was waited for.
+        after: Duration,
+    },
     /// The encoder failed.
     #[error("encoding failed: {0}")]
     Encode(#[from] EncodeError),
@@ -249,10 +269,10 @@ impl Run {
             if self.stop.load(Ordering::Relaxed) {
                 break Ok(());
             }
-            let opened = crate::sensor::open(&self.config.source, self.config.wanted, self.clock);
-            let result = match opened {
-                Ok(sensor) => self.frames(sensor, &mut live, &mut seen),
-                Err(error) => Err(error.into()),
+            let result = match self.open() {
+                Ok(Opened::Frames(sensor)) => self.frames(sensor, &mut live, &mut seen),
+                Ok(Opened::Units(sensor)) => self.units(sensor, &mut live, &mut seen),
+                Err(error) => Err(error),
             };
             match result {
                 Ok(()) => break Ok(()),
@@ -271,6 +291,22 @@ impl Run {
         result.and(ended)
     }
 
+    /// Opens the source: for frames, or for what it has coded itself where that is wanted or all there is.
+    fn open(&self) -> Result<Opened, CameraError> {
+        let CameraConfig { source, wanted, encoder, mask, .. } = &self.config;
+        let coded = || match mask {
+            Some(_) => Err(CameraError::MaskOnCoded(source.clone())),
+            None => Ok(Opened::Units(crate::sensor::open_coded(source, *wanted, self.clock)?)),
+        };
+        if *encoder == EncoderChoice::AsIs {
+            return coded();
+        }
+        match crate::sensor::open(source, *wanted, self.clock) {
+            Err(SensorError::Format { coded: true, .. }) if *encoder == EncoderChoice::Auto => coded(),
+            opened => Ok(Opened::Frames(opened?)),
+        }
+    }
+
     /// Frames of one opened sensor until it fails or we are stopped.
     fn frames(
         &mut self,
@@ -279,7 +315,7 @@ impl Run {
         seen: &mut bool,
     ) -> Result<(), CameraError> {
         let (mut converter, mut picture) = (Converter::new(), Picture::black(sensor.size(), Color::default()));
-        let mut encoder: Option<Openh264Encoder> = None;
+        let mut encoder: Option<Box<dyn Encoder>> = None;
         let mut told = self.rate.target();
         let mut want = Kind::Keyframe;
         let rate = sensor.rate();
@@ -307,7 +343,7 @@ impl Run {
                 none => {
                     let mut settings = EncoderConfig::new(picture.size(), rate, self.rate.target());
                     settings.threads = self.config.threads;
-                    let made = none.insert(Openh264Encoder::new(settings.check()?)?);
+                    let made = none.insert(encoder::make(&self.config.encoder, settings.check()?)?);
                     let (sensor, encoder) = (sensor.name().to_owned(), made.name());
                     self.state.send_replace(CameraState::Running { sensor, size: picture.size(), rate, encoder });
                     made
@@ -322,19 +358,14 @@ impl Run {
                 want = Kind::Keyframe;
             }
 
-            if let Some(sample) = self.uplink.sample(self.clock.now()) {
-                if sample.is_new_connection {
-                    self.rate.reset();
-                }
-                self.rate.handle_sample(sample.link);
-            }
+            self.sample_link();
             self.with_stats(|stats| stats.frames_captured += 1);
             if want == Kind::Delta && self.rate.pace(Duration::ZERO) == Pace::Skip {
                 self.with_stats(|stats| stats.frames_skipped += 1);
                 continue;
             }
             let target = self.rate.target();
-            if (f64::from(target.bps()) / f64::from(told.bps()) - 1.0).abs() > DEADBAND {
+            if is_news(told, target) {
                 encoder.set_bitrate(target)?;
                 told = target;
             }
@@ -342,27 +373,44 @@ impl Run {
             let started = self.clock.now();
             let Some(unit) = encoder.encode(&picture, live.session.media_time(captured), want)? else { continue };
             let encoded = self.clock.now();
-            let object = live.session.seal(TrackName::VIDEO, &unit, encoded.since(captured))?;
-            let bytes = object.len();
-            let at = unit.at;
-            live.write(at, object)?;
-            let sealed = self.clock.now();
+            self.publish(live, &unit, captured)?;
             want = Kind::Delta;
-            let keyframe = unit.is_keyframe();
             self.with_stats(|stats| {
-                stats.frames_sealed += 1;
-                stats.bytes_sealed += bytes as u64;
-                stats.keyframes += u64::from(keyframe);
                 stats.target_bps = target.bps();
                 stats.convert.record(started.since(captured));
                 stats.encode.record(encoded.since(started));
-                stats.seal.record(sealed.since(encoded));
                 stats.skipped_by_sensor = sensor.losses().skipped;
             });
             if let Some(references) = &self.config.references {
-                references.offer(at, &picture);
+                references.offer(unit.at, &picture);
             }
         }
+        Ok(())
+    }
+
+    /// Tells the rate control how the link does.
+    fn sample_link(&mut self) {
+        if let Some(sample) = self.uplink.sample(self.clock.now()) {
+            if sample.is_new_connection {
+                self.rate.reset();
+            }
+            self.rate.handle_sample(sample.link);
+        }
+    }
+
+    /// Seals a unit in the open epoch and hands it to the network.
+    fn publish(&self, live: &mut Live, unit: &AccessUnit, captured: Uptime) -> Result<(), CameraError> {
+        let before = self.clock.now();
+        let object = live.session.seal(TrackName::VIDEO, unit, before.since(captured))?;
+        let bytes = object.len();
+        live.write(unit.at, object)?;
+        let sealed = self.clock.now();
+        self.with_stats(|stats| {
+            stats.frames_sealed += 1;
+            stats.bytes_sealed += bytes as u64;
+            stats.keyframes += u64::from(unit.is_keyframe());
+            stats.seal.record(sealed.since(before));
+        });
         Ok(())
     }
 
@@ -386,6 +434,19 @@ impl Run {
             }
         }
     }
+}
+
+/// An opened source.
+enum Opened {
+    /// Its pictures are encoded here.
+    Frames(Box<dyn Sensor>),
+    /// It has coded them itself.
+    Units(Box<dyn CodedSensor>),
+}
+
+/// Whether a bitrate is so different that the encoder should hear of it.
+fn is_news(told: Bitrate, target: Bitrate) -> bool {
+    (f64::from(target.bps()) / f64::from(told.bps()) - 1.0).abs() > DEADBAND
 }
 
 /// One session on the air.
@@ -430,6 +491,12 @@ impl Live {
     fn epoch_over(&self, at: Uptime) -> bool {
         let wanted = self.session.epoch_at(at);
         self.session.current().is_none_or(|current| wanted.is_some_and(|wanted| wanted > current))
+    }
+
+    /// Epochs that the open one has outlasted at a moment; 0 while it is its own time, or if none is open.
+    fn overrun(&self, at: Uptime) -> u32 {
+        let open = self.session.current().zip(self.session.epoch_at(at));
+        open.map_or(0, |(current, now)| now.0.saturating_sub(current.0))
     }
 
     /// Whether the epoch of a moment was ended before its time, so that its key is gone.

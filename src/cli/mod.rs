@@ -12,6 +12,7 @@ use clap::{Args, Parser, Subcommand};
 use doorframe::camera::{CameraConfig, CameraError};
 use doorframe::codec::mask::{Mask, Polygon};
 use doorframe::codec::units::{Bitrate, FrameRate, Size};
+use doorframe::encoder::EncoderChoice;
 use doorframe::link::{Alias, LinkError};
 use doorframe::sensor::{Source, Wanted};
 use doorframe::transport::identity::SigningKey;
@@ -49,6 +50,9 @@ struct CameraArgs {
     /// camera of this machine, else a built-in clip.
     #[arg(long, value_name = "SOURCE")]
     source: Option<Source>,
+    /// Who codes the pictures: auto, openh264, or as-is, which seals what the source has coded itself, undecoded.
+    #[arg(long, value_name = "ENCODER", default_value_t)]
+    encoder: EncoderChoice,
     /// Name of the camera at the hub.
     #[arg(long, value_name = "NAME", default_value = "front-door")]
     name: Alias,
@@ -95,6 +99,7 @@ impl CameraArgs {
         let source = self.source.unwrap_or_else(Source::default_for_this_machine);
         let mut config = CameraConfig::new(source, identity, devices, device_secret);
         config.alias = self.name;
+        config.encoder = self.encoder;
         config.bitrate = Bitrate::from_kbps(self.bitrate);
         config.wanted = self.size;
         if let Some(threads) = self.threads {

@@ -173,6 +173,33 @@ impl StreamParameters {
     }
 }
 
+/// `struct v4l2_control`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ControlValue {
+    id: u32,
+    value: i32,
+}
+
+/// A control of encoders (`V4L2_CID_MPEG_VIDEO_*`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Control(u32);
+
+impl Control {
+    /// `V4L2_CID_CODEC_BASE`.
+    const BASE: u32 = 0x0099_0900;
+    /// Pictures that come in another order than they are shown in, between two others.
+    pub(super) const B_FRAMES: Self = Self(Self::BASE + 202);
+    /// Pictures from keyframe to keyframe.
+    pub(super) const GROUP: Self = Self(Self::BASE + 203);
+    /// Bits a second.
+    pub(super) const BITRATE: Self = Self(Self::BASE + 207);
+    /// 1: parameter sets in front of every keyframe.
+    pub(super) const REPEAT_SETS: Self = Self(Self::BASE + 226);
+    /// A button: the next picture is a keyframe.
+    pub(super) const FORCE_KEYFRAME: Self = Self(Self::BASE + 229);
+}
+
 /// `struct v4l2_requestbuffers`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
@@ -247,6 +274,7 @@ const _: () = {
     assert!(size_of::<PixFormat>() == 48);
     assert!(size_of::<StreamParameters>() == 204);
     assert!(size_of::<RequestBuffers>() == 20);
+    assert!(size_of::<ControlValue>() == 8);
 };
 #[cfg(target_pointer_width = "64")]
 const _: () = {
@@ -284,6 +312,7 @@ const DQBUF: Call<Buffer> = both(17, "taking a frame");
 const STREAMON: Call<c_int> = write(18, "starting the stream");
 const STREAMOFF: Call<c_int> = write(19, "stopping the stream");
 pub(super) const S_PARM: Call<StreamParameters> = both(22, "setting its rate");
+const S_CTRL: Call<ControlValue> = both(28, "setting a control");
 pub(super) const ENUM_FRAMESIZES: Call<FrameSize> = both(74, "asking for its sizes");
 pub(super) const ENUM_FRAMEINTERVALS: Call<FrameInterval> = both(75, "asking for its rates");
 
@@ -306,6 +335,7 @@ const _: () = {
     assert!(DQBUF.number == 0xc058_5611);
     assert!(STREAMON.number == 0x4004_5612);
     assert!(S_PARM.number == 0xc0cc_5616);
+    assert!(S_CTRL.number == 0xc008_561c);
     assert!(ENUM_FRAMEINTERVALS.number == 0xc034_564b);
 };
 
@@ -345,6 +375,8 @@ unsafe impl Argument for StreamParameters {}
 unsafe impl Argument for RequestBuffers {}
 // SAFETY: as above.
 unsafe impl Argument for Buffer {}
+// SAFETY: as above.
+unsafe impl Argument for ControlValue {}
 // SAFETY: an integer, as VIDIOC_STREAMON wants it.
 unsafe impl Argument for c_int {}
 
@@ -363,6 +395,11 @@ pub(super) fn call<T: Argument>(device: &File, call: Call<T>, argument: &mut T) 
             return Err(Failed { what: call.name, error });
         }
     }
+}
+
+/// Sets a control. Drivers move a number that is out of their range into it.
+pub(super) fn set(device: &File, control: Control, value: i32) -> Result<(), Failed> {
+    call(device, S_CTRL, &mut ControlValue { id: control.0, value })
 }
 
 /// Waits until the device has a frame or trouble. `false` if neither came within `wait`, or a signal came.

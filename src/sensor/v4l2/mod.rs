@@ -1,11 +1,14 @@
 //! Cameras of Linux: what there are, what they offer, and how they are opened.
 
 mod camera;
+mod coded;
 mod ioctl;
 mod modes;
 mod stamp;
+mod stream;
 
 pub use camera::Camera;
+pub use coded::CodedCamera;
 pub use modes::{FourCc, Mode};
 
 use super::{SensorError, Wanted};
@@ -178,6 +181,19 @@ fn rates(file: &File, fourcc: u32, size: Size, wanted: FrameRate) -> Vec<FrameRa
 }
 
 fn no_format(path: &Path, modes: &[Mode]) -> SensorError {
+    SensorError::Format {
+        path: path.to_owned(),
+        offers: offers(modes),
+        coded: modes.iter().any(|mode| mode.fourcc.is_h264()),
+    }
+}
+
+fn no_coded_format(path: &Path, modes: &[Mode]) -> SensorError {
+    SensorError::NotCoded { from: path.display().to_string(), gives: offers(modes) }
+}
+
+/// The formats of a camera, for a message.
+fn offers(modes: &[Mode]) -> String {
     let mut names: Vec<String> = Vec::new();
     for mode in modes {
         let name = mode.fourcc.to_string();
@@ -185,8 +201,7 @@ fn no_format(path: &Path, modes: &[Mode]) -> SensorError {
             names.push(name);
         }
     }
-    let offers = if names.is_empty() { "no pixel format".to_owned() } else { names.join(", ") };
-    SensorError::Format { path: path.to_owned(), offers }
+    if names.is_empty() { "no pixel format".to_owned() } else { names.join(", ") }
 }
 
 /// What a refused call means for the person at the camera.

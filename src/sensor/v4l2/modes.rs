@@ -33,6 +33,11 @@ impl FourCc {
             _ => None,
         }
     }
+
+    /// Whether it is H.264 with start codes (`V4L2_PIX_FMT_H264`), each buffer a whole access unit.
+    pub const fn is_h264(self) -> bool {
+        matches!(&self.0, b"H264")
+    }
 }
 
 impl fmt::Display for FourCc {
@@ -89,6 +94,20 @@ pub(super) fn choose(modes: &[Mode], wanted: Wanted) -> Option<(&Mode, FrameRate
         by_size.then(by_rate).then(cost.cmp(cost2)).then(Ordering::Equal)
     });
     best.map(|(_, mode)| (mode, mode.nearest(wanted.rate)))
+}
+
+/// The H.264 mode to take, and its rate; `None` if there is none: the nearest size among those that reach half the rate.
+pub(super) fn choose_coded(modes: &[Mode], wanted: Wanted) -> Option<(&Mode, FrameRate)> {
+    let rank = |mode: &Mode| {
+        let speed = mode.nearest(wanted.rate).as_f32() / wanted.rate.as_f32();
+        (speed < 0.5, distance(mode.size, wanted.size), speed < 0.95)
+    };
+    let coded = modes.iter().filter(|mode| mode.fourcc.is_h264());
+    let best = coded.min_by(|a, b| {
+        let ((slow, away, short), (slow2, away2, short2)) = (rank(a), rank(b));
+        slow.cmp(&slow2).then(away.total_cmp(&away2)).then(short.cmp(&short2))
+    });
+    best.map(|mode| (mode, mode.nearest(wanted.rate)))
 }
 
 /// How far `size` is from `wanted`. Larger counts twice: it costs time on every frame, smaller only sharpness.
@@ -232,6 +251,19 @@ mod tests {
     #[test]
     fn a_driver_that_tells_no_rates_is_believed_capable() {
         assert_eq!(chosen(&[mode(b"YUYV", 640, 480, &[])], 640, 480, 30).as_deref(), Some("YUYV 640x480 30 fps"));
+    }
+
+    #[test]
+    fn of_coded_modes_the_nearest_that_is_fast_enough_is_taken() {
+        let modes = [webcam(), vec![mode(b"H264", 1920, 1080, &[30]), mode(b"H264", 640, 360, &[30])]].concat();
+        let chosen = |width, height| {
+            let wanted = Wanted { size: Size::new(width, height).unwrap(), rate: FrameRate::whole(30).unwrap() };
+            choose_coded(&modes, wanted).map(|(mode, _)| format!("{} {}", mode.fourcc, mode.size))
+        };
+        assert_eq!(chosen(1280, 720).as_deref(), Some("H264 1280x720"));
+        assert_eq!(chosen(3840, 2160).as_deref(), Some("H264 1920x1080"));
+        assert_eq!(chosen(320, 240).as_deref(), Some("H264 640x360"));
+        assert_eq!(choose_coded(&modes[..6], Wanted::HD), None);
     }
 
     #[test]
