@@ -50,7 +50,7 @@ struct CameraArgs {
     /// camera of this machine, else a built-in clip.
     #[arg(long, value_name = "SOURCE")]
     source: Option<Source>,
-    /// Who codes the pictures: auto, openh264, or as-is, which seals what the source has coded itself, undecoded.
+    /// Who codes the pictures: auto, openh264, m2m or m2m:/dev/videoN (an encoder of this machine), or as-is, which seals what the source has coded itself, undecoded.
     #[arg(long, value_name = "ENCODER", default_value_t)]
     encoder: EncoderChoice,
     /// Name of the camera at the hub.

@@ -135,6 +135,11 @@ impl Ingest {
         self.out.wait_for_keyframe();
     }
 
+    /// Units that wait to be polled.
+    pub fn units(&self) -> usize {
+        self.out.units.len()
+    }
+
     /// The next unit.
     pub fn poll_unit(&mut self) -> Option<AccessUnit> {
         self.out.units.pop_front()

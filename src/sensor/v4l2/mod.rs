@@ -4,11 +4,15 @@ mod camera;
 mod coded;
 mod ioctl;
 mod modes;
+#[cfg(feature = "v4l2-m2m")]
+pub(crate) mod mplane;
 mod stamp;
 mod stream;
 
 pub use camera::Camera;
 pub use coded::CodedCamera;
+#[cfg(feature = "v4l2-m2m")]
+pub(crate) use ioctl::{Control, Failed as CallFailed, set as set_control, wait as wait_for};
 pub use modes::{FourCc, Mode};
 
 use super::{SensorError, Wanted};
@@ -42,7 +46,7 @@ pub fn list() -> Vec<Device> {
 }
 
 /// `/dev/video*`, by number.
-fn nodes() -> Vec<PathBuf> {
+pub(crate) fn nodes() -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir("/dev") else { return Vec::new() };
     let number = |name: &str| name.strip_prefix("video").and_then(|digits| digits.parse::<u32>().ok());
     let mut nodes: Vec<_> =
