@@ -3,8 +3,10 @@
 //! The encoder speaks to the library through `openh264-sys2`, because the safe crate cannot set what matters here:
 //! the entropy coder, the slices, and the bitrate while it runs. The decoder is the safe crate's.
 
+mod complexity;
 mod decoder;
 mod encoder;
+mod qp;
 
 pub use decoder::Openh264Decoder;
 pub use encoder::Openh264Encoder;
