@@ -7,6 +7,7 @@ mod complexity;
 mod decoder;
 mod encoder;
 mod qp;
+mod reference;
 
 pub use decoder::Openh264Decoder;
 pub use encoder::Openh264Encoder;

@@ -2,6 +2,7 @@
 
 use super::complexity::{Complexity, Meter};
 use super::qp::QpControl;
+use super::reference::References;
 use crate::access_unit::{AccessUnit, Codec, Kind};
 use crate::encoder::{Checked, Config, ConfigError, EncodeError, Encoder};
 use crate::picture::Picture;
@@ -33,6 +34,9 @@ pub struct Openh264Encoder {
     params: Box<sys::SEncParamExt>,
     meter: Meter,
     control: QpControl,
+    references: References,
+    /// Whether recovery was asked for and nothing can be referred to.
+    lost: bool,
     /// Whether there was a keyframe since the library was started.
     started: bool,
 }
@@ -64,8 +68,8 @@ impl Openh264Encoder {
         let color = Color::default();
         let params = raw.start(&config, color).map_err(start)?;
         let control = QpControl::new(budget(&config), config.keyframe_units, config.temporal_layers);
-        let (output, meter) = (Box::default(), Meter::default());
-        Ok(Self { raw, config, color, output, params, meter, control, started: false })
+        let (output, meter, references) = (Box::default(), Meter::default(), References::default());
+        Ok(Self { raw, config, color, output, params, meter, control, references, lost: false, started: false })
     }
 
     fn keyframe(&mut self, picture: &Picture, at: MediaTime, seen: Complexity) -> Result<(), c_int> {
@@ -75,6 +79,7 @@ impl Openh264Encoder {
             // What a trial coded is forgotten by the next one, which is an IDR as well.
             self.raw.force_keyframe()?;
             self.raw.encode(picture, at, &mut self.output)?;
+            self.references.keyframe(at);
             if self.control.tried(choice, self.bits()) || left == 0 {
                 self.control.spent_keyframe(choice, self.bits());
                 break;
@@ -84,11 +89,28 @@ impl Openh264Encoder {
     }
 
     fn delta(&mut self, picture: &Picture, at: MediaTime, seen: Complexity) -> Result<(), c_int> {
+        if let Some(number) = self.references.next_arrived() {
+            self.raw.confirm(self.references.keyframe_id(), number)?;
+        }
         let choice = self.control.delta(seen);
         self.raw.set_qp(&mut self.params, choice.told)?;
         self.raw.encode(picture, at, &mut self.output)?;
+        if self.output.eFrameType == sys::videoFrameTypeIDR {
+            // The library had no reference left to recover from.
+            self.references.keyframe(at);
+        } else {
+            let is_reference = usize::from(self.layer().id()) + 1 < usize::from(self.config.temporal_layers);
+            self.references.sent(at, is_reference || self.config.temporal_layers == 1);
+        }
         self.control.spent_delta(choice, self.bits());
         Ok(())
+    }
+
+    /// Temporal layer of what the last call gave.
+    fn layer(&self) -> TemporalLayer {
+        let layers = usize::try_from(self.output.iLayerNum).unwrap_or(0);
+        let highest = self.output.sLayerInfo.iter().take(layers).map(|layer| layer.uiTemporalId).max();
+        highest.and_then(TemporalLayer::new).unwrap_or(TemporalLayer::BASE)
     }
 
     /// Size of what the last call gave.
@@ -127,12 +149,13 @@ impl Encoder for Openh264Encoder {
             // The colour is part of the parameter sets, so a new one starts the stream anew.
             self.params = self.raw.start(&self.config, picture.color()).map_err(failed)?;
             self.color = picture.color();
+            self.references.reset();
             self.started = false;
         }
         let seen = self.meter.look(picture);
-        if want == Kind::Keyframe || !self.started {
+        if want == Kind::Keyframe || !self.started || self.lost {
             self.keyframe(picture, at, seen).map_err(failed)?;
-            self.started = true;
+            (self.started, self.lost) = (true, false);
         } else {
             self.delta(picture, at, seen).map_err(failed)?;
         }
@@ -141,9 +164,7 @@ impl Encoder for Openh264Encoder {
             sys::videoFrameTypeI | sys::videoFrameTypeP | sys::videoFrameTypeIPMixed => Kind::Delta,
             other => return Err(failed(other)),
         };
-        let layers = usize::try_from(self.output.iLayerNum).unwrap_or(0);
-        let layer = self.output.sLayerInfo.iter().take(layers).map(|layer| layer.uiTemporalId).max();
-        let layer = layer.and_then(TemporalLayer::new).unwrap_or(TemporalLayer::BASE);
+        let layer = self.layer();
         Ok(Some(AccessUnit { codec: Codec::H264, kind, layer, size, at, data: self.unit() }))
     }
 
@@ -161,6 +182,23 @@ impl Encoder for Openh264Encoder {
         self.config = config;
         self.control.set_budget(budget(&self.config));
         Ok(())
+    }
+
+    fn acknowledge(&mut self, at: MediaTime) {
+        if self.config.recovery {
+            self.references.acknowledge(at);
+        }
+    }
+
+    fn recover(&mut self, good: MediaTime) -> Result<(), EncodeError> {
+        let (true, Some(good), Some(newest)) =
+            (self.config.recovery, self.references.number(good), self.references.newest())
+        else {
+            self.lost = true;
+            return Ok(());
+        };
+        let failed = |status: c_int| EncodeError::Failed { encoder: NAME, status: status.into() };
+        self.raw.recover(self.references.keyframe_id(), good, newest).map_err(failed)
     }
 
     fn name(&self) -> String {
@@ -219,7 +257,9 @@ fn fill(params: &mut sys::SEncParamExt, config: &Config, color: Color) {
     params.bEnableSceneChangeDetect = false;
     params.bEnableAdaptiveQuant = false;
     params.bEnableDenoise = false;
-    params.bEnableLongTermReference = false;
+    params.bEnableLongTermReference = config.recovery;
+    // What the library makes of it anyway; another number would start it anew with each quantizer.
+    params.iLTRRefNum = if config.recovery { 2 } else { 0 };
 
     let [layer, ..] = &mut params.sSpatialLayers;
     layer.iVideoWidth = width;
@@ -320,6 +360,29 @@ impl Raw {
         }
         layer.iDLayerQp = qp;
         self.set_option(sys::ENCODER_OPTION_SVC_ENCODE_PARAM_EXT, params)
+    }
+
+    /// A receiver has the picture of this `frame_num`.
+    fn confirm(&self, keyframe: u32, number: c_int) -> Result<(), c_int> {
+        let mut feedback = sys::SLTRMarkingFeedback {
+            uiFeedbackType: sys::LTR_MARKING_SUCCESS as u32,
+            uiIDRPicId: keyframe,
+            iLTRFrameNum: number,
+            iLayerId: 0,
+        };
+        self.set_option(sys::ENCODER_LTR_MARKING_FEEDBACK, &mut feedback)
+    }
+
+    /// A receiver lost something after the picture of `good`, up to that of `newest`.
+    fn recover(&self, keyframe: u32, good: c_int, newest: c_int) -> Result<(), c_int> {
+        let mut request = sys::SLTRRecoverRequest {
+            uiFeedbackType: sys::LTR_RECOVERY_REQUEST as u32,
+            uiIDRPicId: keyframe,
+            iLastCorrectFrameNum: good,
+            iCurrentFrameNum: newest,
+            iLayerId: 0,
+        };
+        self.set_option(sys::ENCODER_LTR_RECOVERY_REQUEST, &mut request)
     }
 
     fn force_keyframe(&self) -> Result<(), c_int> {

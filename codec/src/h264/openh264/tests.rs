@@ -326,3 +326,19 @@ fn the_frame_rate_changes_without_a_keyframe() {
     assert!((1.6..2.4).contains(&grown), "half the pictures, {grown} times the bits each");
     assert_eq!(encoder.set_rate(FrameRate::whole(61).unwrap()), Err(EncodeError::Rate(FrameRate::whole(61).unwrap())));
 }
+
+#[test]
+fn without_a_reference_recovery_is_a_keyframe() {
+    let size = size(320, 176);
+    let scene = Scene::new(size, 14);
+    for recovery in [false, true] {
+        let config = Config { recovery, ..config(size, 600) };
+        let mut encoder = Openh264Encoder::new(config.check().unwrap()).unwrap();
+        units(&scene, &mut encoder, 5);
+        // A time that was never sent: nothing is known to be good.
+        encoder.recover(at(77)).unwrap();
+        let kinds: Vec<_> =
+            (5..8).map(|index| encode(&mut encoder, &scene.picture(index), index, Kind::Delta).kind).collect();
+        assert_eq!(kinds, [Kind::Keyframe, Kind::Delta, Kind::Delta]);
+    }
+}
