@@ -5,7 +5,7 @@ mod uplink;
 
 use crate::link::{Alias, HubLink};
 use crate::report::{CameraStats, References};
-use crate::sensor::{Clock, Sensor, SensorError, Source, Wanted};
+use crate::sensor::{Clock, Decoding, Sensor, SensorError, Source, Wanted};
 use crate::state::{StateError, random32};
 use crate::wall_us;
 use doorframe_codec::access_unit::Kind;
@@ -39,6 +39,8 @@ pub use uplink::{Uplink, UplinkState};
 pub struct CameraConfig {
     /// Where frames come from.
     pub source: Source,
+    /// Where a clip from a file is decoded; here at the start.
+    pub decoding: Decoding,
     /// Size and rate to ask it for.
     pub wanted: Wanted,
     /// Its name at the hub.
@@ -72,6 +74,7 @@ impl CameraConfig {
     pub fn new(source: Source, identity: SigningKey, devices: Vec<DevicePublicKey>, device_secret: [u8; 32]) -> Self {
         Self {
             source,
+            decoding: Decoding::Here,
             wanted: Wanted::HD,
             alias: Alias::front_door(),
             bitrate: Bitrate::from_kbps(1500),
@@ -249,7 +252,8 @@ impl Run {
             if self.stop.load(Ordering::Relaxed) {
                 break Ok(());
             }
-            let opened = crate::sensor::open(&self.config.source, self.config.wanted, self.clock);
+            let opened =
+                crate::sensor::open(&self.config.source, self.config.wanted, self.clock, &self.config.decoding);
             let result = match opened {
                 Ok(sensor) => self.frames(sensor, &mut live, &mut seen),
                 Err(error) => Err(error.into()),

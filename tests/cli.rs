@@ -99,6 +99,61 @@ fn a_demo_measures_itself() {
     assert!(report["psnr_y_db"].as_f64() > Some(30.0), "{report}");
 }
 
+/// The numbers of processes whose parent is `parent`, and what the kernel says of each.
+#[cfg(target_os = "linux")]
+fn children(parent: u32) -> Vec<(u32, String)> {
+    let numbers = std::fs::read_dir("/proc").unwrap().flatten();
+    let numbers = numbers.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let status = |number| Some((number, std::fs::read_to_string(format!("/proc/{number}/status")).ok()?));
+    let is_child = |status: &str| status.lines().any(|line| line == format!("PPid:\t{parent}"));
+    numbers.filter_map(status).filter(|(_, status)| is_child(status)).collect()
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_clip_from_a_file_is_decoded_by_a_process_that_is_locked_in() {
+    let clip = file("door.264", doorframe::sensor::BUILT_IN);
+    let report = file("clip.json", b"");
+    let mut demo = Command::new(env!("CARGO_BIN_EXE_doorframe"))
+        .args(["demo", "--no-open", "--page-port", "0", "--seconds", "6", "--source"])
+        .arg(format!("clip:{}", clip.display()))
+        .arg("--report")
+        .arg(&report)
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut seen = None;
+    while demo.try_wait().unwrap().is_none() {
+        for (number, status) in children(demo.id()) {
+            let arguments = std::fs::read(format!("/proc/{number}/cmdline")).unwrap_or_default();
+            // 2 is a filter; before it is set, the process has not seen a byte of the clip.
+            if arguments.ends_with(b"\0decode-child\0") && status.contains("\nSeccomp:\t2\n") {
+                let surroundings = std::fs::read(format!("/proc/{number}/environ")).unwrap_or_default();
+                assert_eq!(surroundings, b"", "it knows nothing of where it runs");
+                seen = Some(number);
+            }
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    assert!(demo.wait().unwrap().success());
+    let child = seen.expect("no process decodes the clip");
+    let after = std::fs::read_to_string(format!("/proc/{child}/cmdline")).unwrap_or_default();
+    assert!(!after.contains("decode-child"), "process {child} is left over");
+    let report: Value = serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
+    assert!(report["frames_shown"].as_u64() > Some(30), "{report}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn the_part_of_a_decoder_is_none_for_a_person() {
+    let output = Command::new(env!("CARGO_BIN_EXE_doorframe"))
+        .arg("decode-child")
+        .stdin(std::process::Stdio::null())
+        .output()
+        .unwrap();
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{output:?}");
+}
+
 #[test]
 fn what_is_masked_never_leaves_the_camera() {
     use doorframe::codec::clip::y4m;

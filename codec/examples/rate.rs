@@ -59,7 +59,9 @@ fn run<'a>(
         ms.push(cpu_ms() - before);
         sizes.push(unit.data.len() as f64);
         keyframes.push(unit.is_keyframe());
-        decoder.decode(&unit, &mut shown)?;
+        if !decoder.decode(&unit, &mut shown)?.is_picture() {
+            return Err("the decoder shows nothing".into());
+        }
         db.push(shown.psnr_y(&picture).ok_or("the decoder changed the size")?);
     }
     let budget = f64::from(bitrate.bps()) / 8.0 / f64::from(rate.as_f32());

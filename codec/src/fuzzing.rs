@@ -48,25 +48,25 @@ pub fn check_clip(file: &[u8]) {
 #[cfg(feature = "h264")]
 pub fn check_h264_decode(stream: &[u8]) {
     use crate::access_unit::{AccessUnit, Codec, Kind};
-    use crate::decoder::{Decoder, Limits};
+    use crate::decoder::{Decoder, Limits, OnDamage, Shown};
     use crate::units::{Color, MediaTime, Size, TemporalLayer};
 
     let Some(size) = Size::new(16, 16) else { return };
     let limits = Limits { pixels: 512 * 512, unit_bytes: 1 << 16 };
     let mut picture = crate::Picture::black(size, Color::default());
-    for mut decoder in
-        [crate::h264::openh264::Openh264Decoder::new(limits), crate::h264::openh264::Openh264Decoder::for_clips(limits)]
-    {
+    use crate::h264::openh264::Openh264Decoder;
+    let conceals = Openh264Decoder::new(limits).on_damage(OnDamage::Conceal);
+    for mut decoder in [Openh264Decoder::new(limits), Openh264Decoder::for_clips(limits), conceals] {
         for data in clip::annexb::access_units(&Bytes::copy_from_slice(stream)).take(32) {
             let (codec, kind, layer) = (Codec::H264, Kind::Delta, TemporalLayer::BASE);
             let unit = AccessUnit { codec, kind, layer, size, at: MediaTime::default(), data };
-            if decoder.decode(&unit, &mut picture) == Ok(true) {
+            if decoder.decode(&unit, &mut picture).is_ok_and(Shown::is_picture) {
                 assert!(picture.size().pixels() <= limits.pixels, "a picture over the limit");
                 assert_eq!(picture.samples().len(), crate::Picture::bytes(picture.size()));
             }
         }
         for _ in 0..32 {
-            if decoder.flush(&mut picture) != Ok(true) {
+            if !decoder.flush(&mut picture).is_ok_and(Shown::is_picture) {
                 break;
             }
         }

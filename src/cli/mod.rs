@@ -13,6 +13,8 @@ use doorframe::camera::{CameraConfig, CameraError};
 use doorframe::codec::mask::{Mask, Polygon};
 use doorframe::codec::units::{Bitrate, FrameRate, Size};
 use doorframe::link::{Alias, LinkError};
+#[cfg(target_os = "linux")]
+use doorframe::sensor::Decoding;
 use doorframe::sensor::{Source, Wanted};
 use doorframe::transport::identity::SigningKey;
 use std::path::PathBuf;
@@ -97,6 +99,11 @@ impl CameraArgs {
         config.alias = self.name;
         config.bitrate = Bitrate::from_kbps(self.bitrate);
         config.wanted = self.size;
+        #[cfg(target_os = "linux")]
+        if doorframe::codec::sandbox::SUPPORTED {
+            // `main` knows the part.
+            config.decoding = Decoding::Apart(doorframe::codec::sandbox::Program::this());
+        }
         if let Some(threads) = self.threads {
             config.threads = threads;
         }
