@@ -9,5 +9,7 @@ mod encoder;
 pub use decoder::Openh264Decoder;
 pub use encoder::Openh264Encoder;
 
+pub(crate) use decoder::version;
+
 #[cfg(test)]
 mod tests;

@@ -207,7 +207,7 @@ fn copy(image: &DecodedYUV<'_>, size: Size, color: Color, picture: &mut Picture)
 }
 
 /// Version of the library that is linked in.
-pub(super) fn version() -> String {
+pub(crate) fn version() -> String {
     // SAFETY: takes nothing and returns a plain structure.
     let version = unsafe { ::openh264::OpenH264API::from_source().WelsGetCodecVersion() };
     format!("{}.{}.{}", version.uMajor, version.uMinor, version.uRevision)
