@@ -1,37 +1,38 @@
-//! The camera: sensor → mask → encode → seal → publish, on one thread, so that nothing waits between two steps.
+//! The camera: sensor → front end → encode → seal → publish, on one thread, so that nothing waits between two steps.
 
 mod challenges;
+mod front;
+mod live;
 mod uplink;
 
 use crate::link::{Alias, HubLink};
 use crate::report::{CameraStats, References};
 use crate::sensor::{Clock, Decoding, Sensor, SensorError, Source, Wanted};
-use crate::state::{StateError, random32};
+use crate::state::StateError;
 use crate::wall_us;
+use doorframe_codec::Encoder;
 use doorframe_codec::access_unit::Kind;
-use doorframe_codec::convert::Converter;
 use doorframe_codec::encoder::{Config as EncoderConfig, ConfigError, EncodeError};
 use doorframe_codec::h264::openh264::Openh264Encoder;
-use doorframe_codec::mask::Mask;
-use doorframe_codec::units::{Bitrate, Color, FrameRate, Size, Uptime};
-use doorframe_codec::{Encoder, Picture};
-use doorframe_transport::Session;
+use doorframe_codec::overlay::{NoRoom, WallTime};
+use doorframe_codec::units::{Bitrate, FrameRate, Size, Uptime};
 use doorframe_transport::identity::{DevicePublicKey, SigningKey};
-use doorframe_transport::keys::Epoch;
-use doorframe_transport::moq::{Broadcast, CarriageError, GroupWriter, Node, TrackWriter};
+use doorframe_transport::moq::{CarriageError, Node};
 use doorframe_transport::rate::{Pace, RateConfig, RateControl};
-use doorframe_transport::seed::Seed;
-use doorframe_transport::session::{Config as SessionConfig, SessionError, StartError};
+use doorframe_transport::session::{SessionError, StartError};
 use doorframe_transport::track::TrackName;
+use front::{Front, FrontError};
+use live::Live;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use thiserror::Error;
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 use zeroize::Zeroizing;
 
+pub use front::{Denoise, FrontConfig, MotionEvent};
 pub use uplink::{Uplink, UplinkState};
 
 /// What a camera shall do.
@@ -49,8 +50,8 @@ pub struct CameraConfig {
     pub bitrate: Bitrate,
     /// Threads to encode with.
     pub threads: u8,
-    /// Zones that never leave it.
-    pub mask: Option<Mask>,
+    /// What is done to each frame before it is encoded.
+    pub front: FrontConfig,
     /// Who may watch.
     pub devices: Vec<DevicePublicKey>,
     /// Who it is.
@@ -59,7 +60,7 @@ pub struct CameraConfig {
     pub device_secret: Zeroizing<[u8; 32]>,
     /// Counts up with each start.
     pub boot: u64,
-    /// Where to keep source pictures for a comparison; `None` outside of measurements.
+    /// Where to keep the pictures that the encoder was given, for a comparison; `None` outside of measurements.
     pub references: Option<Arc<References>>,
 }
 
@@ -79,7 +80,7 @@ impl CameraConfig {
             alias: Alias::front_door(),
             bitrate: Bitrate::from_kbps(1500),
             threads: std::thread::available_parallelism().map_or(1, |n| n.get().min(2) as u8),
-            mask: None,
+            front: FrontConfig::default(),
             devices,
             identity,
             device_secret: Zeroizing::new(device_secret),
@@ -96,6 +97,9 @@ pub enum CameraError {
     /// The sensor cannot be used.
     #[error(transparent)]
     Sensor(#[from] SensorError),
+    /// The clock that shall be burned in has no room.
+    #[error("cannot show the clock: {0}")]
+    Clock(#[from] NoRoom),
     /// The encoder does not take these settings.
     #[error("cannot encode: {0}")]
     Config(#[from] ConfigError),
@@ -151,6 +155,7 @@ pub struct Camera {
     thread: Option<JoinHandle<Result<(), CameraError>>>,
     stop: Arc<AtomicBool>,
     state: watch::Receiver<CameraState>,
+    events: broadcast::Receiver<MotionEvent>,
     stats: Arc<Mutex<CameraStats>>,
     uplink: Uplink,
 }
@@ -166,6 +171,7 @@ impl Camera {
         let stop = Arc::new(AtomicBool::new(false));
         let stats = Arc::new(Mutex::new(CameraStats::default()));
         let (state, states) = watch::channel(CameraState::Starting);
+        let (tell, events) = broadcast::channel(EVENTS);
         let run = Run {
             node,
             clock,
@@ -174,16 +180,23 @@ impl Camera {
             stop: stop.clone(),
             stats: stats.clone(),
             state,
+            events: tell,
             uplink: uplink.handle(),
             sessions: 0,
         };
         let thread = std::thread::Builder::new().name("camera".into()).spawn(move || run.run())?;
-        Ok(Self { thread: Some(thread), stop, state: states, stats, uplink })
+        Ok(Self { thread: Some(thread), stop, state: states, events, stats, uplink })
     }
 
     /// What it is doing.
     pub fn state(&self) -> watch::Receiver<CameraState> {
         self.state.clone()
+    }
+
+    /// What moves before it from now on, if it was asked to watch. Who reads too slowly loses the oldest of 64 events,
+    /// and is told how many ([`broadcast::error::RecvError::Lagged`]). Closed when the camera has ended.
+    pub fn events(&self) -> broadcast::Receiver<MotionEvent> {
+        self.events.resubscribe()
     }
 
     /// What its connection is doing.
@@ -230,6 +243,8 @@ const LAST_WORDS: Duration = Duration::from_millis(250);
 const RETRY: Duration = Duration::from_millis(500);
 /// Changes of the bitrate below this share are not worth telling the encoder.
 const DEADBAND: f64 = 0.04;
+/// Motion events kept for a slow reader.
+const EVENTS: usize = 64;
 
 struct Run {
     node: Arc<Node>,
@@ -239,6 +254,7 @@ struct Run {
     stop: Arc<AtomicBool>,
     stats: Arc<Mutex<CameraStats>>,
     state: watch::Sender<CameraState>,
+    events: broadcast::Sender<MotionEvent>,
     uplink: uplink::Handle,
     /// Sessions started in this run.
     sessions: u16,
@@ -255,7 +271,12 @@ impl Run {
             let opened =
                 crate::sensor::open(&self.config.source, self.config.wanted, self.clock, &self.config.decoding);
             let result = match opened {
-                Ok(sensor) => self.frames(sensor, &mut live, &mut seen),
+                Ok(sensor) => {
+                    let mut front = Front::new(&self.config.front, sensor.size());
+                    let result = self.frames(sensor, &mut front, &mut live, &mut seen);
+                    self.tell(front.end());
+                    result
+                }
                 Err(error) => Err(error.into()),
             };
             match result {
@@ -279,10 +300,10 @@ impl Run {
     fn frames(
         &mut self,
         mut sensor: Box<dyn Sensor>,
+        front: &mut Front,
         live: &mut Option<Live>,
         seen: &mut bool,
     ) -> Result<(), CameraError> {
-        let (mut converter, mut picture) = (Converter::new(), Picture::black(sensor.size(), Color::default()));
         let mut encoder: Option<Openh264Encoder> = None;
         let mut told = self.rate.target();
         let mut want = Kind::Keyframe;
@@ -290,16 +311,21 @@ impl Run {
         while !self.stop.load(Ordering::Relaxed) {
             let frame = sensor.next()?;
             let captured = frame.captured();
-            if let Err(error) = converter.convert(&frame, &mut picture) {
-                // A damaged frame is the sensor's loss, not the end of the world.
-                tracing::debug!(%error, "frame dropped");
-                self.with_stats(|stats| stats.frames_damaged += 1);
-                continue;
-            }
+            let (clock, arrived) = (self.clock, self.clock.now());
+            let wall = wall_us().saturating_sub(u64::try_from(arrived.since(captured).as_micros()).unwrap_or(u64::MAX));
+            let ready = match front.handle_frame(&frame, WallTime::from_unix_micros(wall), || clock.now()) {
+                Ok(ready) => ready,
+                Err(FrontError::Convert(error)) => {
+                    // A damaged frame is the sensor's loss, not the end of the world.
+                    tracing::debug!(%error, "frame dropped");
+                    self.with_stats(|stats| stats.frames_damaged += 1);
+                    continue;
+                }
+                Err(FrontError::Clock(error)) => return Err(error.into()),
+            };
             *seen = true;
-            if let Some(mask) = &self.config.mask {
-                mask.paint(&mut picture);
-            }
+            self.tell(ready.event);
+            let (picture, steps) = (ready.picture, ready.steps);
             let session = live.as_ref().map(|live| live.session.id());
             let live = self.live_at(live, captured)?;
             if session != Some(live.session.id()) {
@@ -332,7 +358,10 @@ impl Run {
                 }
                 self.rate.handle_sample(sample.link);
             }
-            self.with_stats(|stats| stats.frames_captured += 1);
+            self.with_stats(|stats| {
+                stats.frames_captured += 1;
+                steps.record(stats);
+            });
             if want == Kind::Delta && self.rate.pace(Duration::ZERO) == Pace::Skip {
                 self.with_stats(|stats| stats.frames_skipped += 1);
                 continue;
@@ -344,7 +373,7 @@ impl Run {
             }
 
             let started = self.clock.now();
-            let Some(unit) = encoder.encode(&picture, live.session.media_time(captured), want)? else { continue };
+            let Some(unit) = encoder.encode(picture, live.session.media_time(captured), want)? else { continue };
             let encoded = self.clock.now();
             let object = live.session.seal(TrackName::VIDEO, &unit, encoded.since(captured))?;
             let bytes = object.len();
@@ -364,10 +393,19 @@ impl Run {
                 stats.skipped_by_sensor = sensor.losses().skipped;
             });
             if let Some(references) = &self.config.references {
-                references.offer(at, &picture);
+                references.offer(at, picture);
             }
         }
         Ok(())
+    }
+
+    /// Passes a motion event on to who subscribed, if anybody did.
+    fn tell(&self, event: Option<MotionEvent>) {
+        let Some(event) = event else { return };
+        if matches!(event, MotionEvent::Began { .. }) {
+            self.with_stats(|stats| stats.motion_events += 1);
+        }
+        let _unheard = self.events.send(event);
     }
 
     fn with_stats(&self, change: impl FnOnce(&mut CameraStats)) {
@@ -389,85 +427,5 @@ impl Run {
                 Ok(none.insert(Live::start(&self.config, &self.node, draw, at)?))
             }
         }
-    }
-}
-
-/// One session on the air.
-struct Live {
-    session: Session,
-    manifest: TrackWriter,
-    video: TrackWriter,
-    open: Option<(GroupWriter, GroupWriter)>,
-    /// Epoch begun last.
-    last: Option<Epoch>,
-    /// The broadcast and its session track end with it.
-    _broadcast: (Broadcast, TrackWriter),
-}
-
-/// Manifests are small, and nothing opens without them.
-const FIRST: u8 = 200;
-const VIDEO: u8 = 100;
-
-impl Live {
-    /// Starts a session and publishes its manifest before the first frame.
-    fn start(config: &CameraConfig, node: &Node, draw: u64, now: Uptime) -> Result<Self, CameraError> {
-        let seed = Seed::mix(random32()?, &config.device_secret, draw);
-        let session_config = SessionConfig::new(config.devices.clone());
-        let (session, manifest) = Session::start(session_config, &config.identity, seed, now, wall_us())?;
-        let broadcast = node.broadcast(&format!("{}/{}", config.alias, session.id()))?;
-        let track = broadcast.track("session", FIRST)?;
-        let mut group = track.group(0)?;
-        group.write(session.media_time(now), manifest)?;
-        group.finish();
-        let live = Self {
-            manifest: broadcast.track("manifest", FIRST)?,
-            video: broadcast.track("video", VIDEO)?,
-            session,
-            open: None,
-            last: None,
-            _broadcast: (broadcast, track),
-        };
-        live._broadcast.0.announce()?;
-        Ok(live)
-    }
-
-    fn epoch_over(&self, at: Uptime) -> bool {
-        let wanted = self.session.epoch_at(at);
-        self.session.current().is_none_or(|current| wanted.is_some_and(|wanted| wanted > current))
-    }
-
-    /// Whether the epoch of a moment was ended before its time, so that its key is gone.
-    fn is_spent(&self, at: Uptime) -> bool {
-        self.session.current().is_none() && self.session.epoch_at(at).is_some_and(|epoch| Some(epoch) <= self.last)
-    }
-
-    /// Ends the epoch before and begins the one of `at`.
-    fn begin(&mut self, at: Uptime, now: Uptime, challenges: Vec<[u8; 16]>) -> Result<(), CameraError> {
-        self.end()?;
-        let epoch = self.session.epoch_at(at).unwrap_or(Epoch(0));
-        self.last = Some(epoch);
-        let opening = self.session.begin(epoch, now, wall_us(), challenges)?;
-        let (mut manifest, video) = (self.manifest.group(epoch.0.into())?, self.video.group(epoch.0.into())?);
-        manifest.write(self.session.media_time(now), opening)?;
-        self.open = Some((manifest, video));
-        Ok(())
-    }
-
-    fn write(&mut self, at: doorframe_codec::units::MediaTime, object: bytes::Bytes) -> Result<(), CarriageError> {
-        match &mut self.open {
-            Some((_, video)) => video.write(at, object),
-            None => Err(CarriageError::Over),
-        }
-    }
-
-    /// Closes the open epoch, if there is one.
-    fn end(&mut self) -> Result<(), CameraError> {
-        let closing = self.session.end();
-        if let (Some((mut manifest, video)), Some((_, closing))) = (self.open.take(), closing) {
-            video.finish();
-            manifest.write(doorframe_codec::units::MediaTime::default(), closing)?;
-            manifest.finish();
-        }
-        Ok(())
     }
 }

@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
-use doorframe::codec::fuzzing::{check_access_unit, check_clip, check_h264_decode, check_mjpeg};
+use doorframe::codec::fuzzing::{
+    check_access_unit, check_clip, check_convert, check_h264_decode, check_mjpeg, check_overlay, check_zones,
+};
 use doorframe::transport::fuzzing::{check_manifest, check_object};
 use std::path::{Path, PathBuf};
 
@@ -56,4 +58,19 @@ fn clips() {
 #[test]
 fn mjpeg_frames() {
     replay("mjpeg", check_mjpeg);
+}
+
+#[test]
+fn sensor_frames() {
+    replay("convert", check_convert);
+}
+
+#[test]
+fn zone_files() {
+    replay("zones", check_zones);
+}
+
+#[test]
+fn clocks() {
+    replay("overlay", check_overlay);
 }

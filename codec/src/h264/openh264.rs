@@ -13,5 +13,7 @@ mod reference;
 pub use decoder::Openh264Decoder;
 pub use encoder::Openh264Encoder;
 
+pub(crate) use decoder::version;
+
 #[cfg(test)]
 mod tests;

@@ -232,7 +232,7 @@ fn shown(guessed: bool) -> Shown {
 }
 
 /// Version of the library that is linked in.
-pub(super) fn version() -> String {
+pub(crate) fn version() -> String {
     // SAFETY: takes nothing and returns a plain structure.
     let version = unsafe { ::openh264::OpenH264API::from_source().WelsGetCodecVersion() };
     format!("{}.{}.{}", version.uMajor, version.uMinor, version.uRevision)
