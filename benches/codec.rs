@@ -8,7 +8,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use doorframe::codec::access_unit::{AccessUnit, Codec, Kind};
 use doorframe::codec::clip::annexb;
 use doorframe::codec::convert::Converter;
-use doorframe::codec::decoder::Limits;
+use doorframe::codec::decoder::{Limits, Shown};
 use doorframe::codec::encoder::Config;
 use doorframe::codec::frame::{Format, Plane};
 use doorframe::codec::h264;
@@ -29,7 +29,7 @@ fn pictures() -> Vec<Picture> {
         let kind = if h264::facts(&data).is_keyframe() { Kind::Keyframe } else { Kind::Delta };
         let at = MediaTime::from_ticks(n * 3003);
         let unit = AccessUnit { codec: Codec::H264, kind, layer: TemporalLayer::BASE, size, at, data };
-        if decoder.decode(&unit, &mut picture).unwrap_or(false) {
+        if decoder.decode(&unit, &mut picture).is_ok_and(Shown::is_picture) {
             pictures.push(picture.clone());
         }
         if pictures.len() == 60 {

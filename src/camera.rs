@@ -1,38 +1,39 @@
-//! The camera: sensor → mask → encode → seal → publish, on one thread, so that nothing waits between two steps.
+//! The camera: sensor → front end → encode → seal → publish, on one thread, so that nothing waits between two steps.
 
 mod challenges;
 mod coded;
+mod front;
+mod live;
 mod uplink;
 
 use crate::encoder::{self, EncoderChoice, EncoderError};
 use crate::link::{Alias, HubLink};
 use crate::report::{CameraStats, References};
-use crate::sensor::{Clock, CodedSensor, Sensor, SensorError, Source, Wanted};
-use crate::state::{StateError, random32};
+use crate::sensor::{Clock, CodedSensor, Decoding, Sensor, SensorError, Source, Wanted};
+use crate::state::StateError;
 use crate::wall_us;
 use doorframe_codec::access_unit::Kind;
-use doorframe_codec::convert::Converter;
 use doorframe_codec::encoder::{Config as EncoderConfig, ConfigError, EncodeError};
-use doorframe_codec::mask::Mask;
-use doorframe_codec::units::{Bitrate, Color, FrameRate, Size, Uptime};
-use doorframe_codec::{AccessUnit, Encoder, Picture};
-use doorframe_transport::Session;
+use doorframe_codec::overlay::{NoRoom, WallTime};
+use doorframe_codec::units::{Bitrate, FrameRate, Size, Uptime};
+use doorframe_codec::{AccessUnit, Encoder};
 use doorframe_transport::identity::{DevicePublicKey, SigningKey};
-use doorframe_transport::keys::Epoch;
-use doorframe_transport::moq::{Broadcast, CarriageError, GroupWriter, Node, TrackWriter};
+use doorframe_transport::moq::{CarriageError, Node};
 use doorframe_transport::rate::{Pace, RateConfig, RateControl};
-use doorframe_transport::seed::Seed;
-use doorframe_transport::session::{Config as SessionConfig, SessionError, StartError};
+use doorframe_transport::session::{SessionError, StartError};
 use doorframe_transport::track::TrackName;
+use front::{Front, FrontError};
+use live::Live;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use thiserror::Error;
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 use zeroize::Zeroizing;
 
+pub use front::{Denoise, FrontConfig, MotionEvent};
 pub use uplink::{Uplink, UplinkState};
 
 /// What a camera shall do.
@@ -40,6 +41,8 @@ pub use uplink::{Uplink, UplinkState};
 pub struct CameraConfig {
     /// Where frames come from.
     pub source: Source,
+    /// Where a clip from a file is decoded; here at the start.
+    pub decoding: Decoding,
     /// Size and rate to ask it for.
     pub wanted: Wanted,
     /// Its name at the hub.
@@ -50,8 +53,8 @@ pub struct CameraConfig {
     pub bitrate: Bitrate,
     /// Threads to encode with.
     pub threads: u8,
-    /// Zones that never leave it.
-    pub mask: Option<Mask>,
+    /// What is done to each frame before it is encoded.
+    pub front: FrontConfig,
     /// Who may watch.
     pub devices: Vec<DevicePublicKey>,
     /// Who it is.
@@ -60,7 +63,7 @@ pub struct CameraConfig {
     pub device_secret: Zeroizing<[u8; 32]>,
     /// Counts up with each start.
     pub boot: u64,
-    /// Where to keep source pictures for a comparison; `None` outside of measurements.
+    /// Where to keep the pictures that the encoder was given, for a comparison; `None` outside of measurements.
     pub references: Option<Arc<References>>,
 }
 
@@ -75,12 +78,13 @@ impl CameraConfig {
     pub fn new(source: Source, identity: SigningKey, devices: Vec<DevicePublicKey>, device_secret: [u8; 32]) -> Self {
         Self {
             source,
+            decoding: Decoding::Here,
             wanted: Wanted::HD,
             alias: Alias::front_door(),
             encoder: EncoderChoice::default(),
             bitrate: Bitrate::from_kbps(1500),
             threads: std::thread::available_parallelism().map_or(1, |n| n.get().min(2) as u8),
-            mask: None,
+            front: FrontConfig::default(),
             devices,
             identity,
             device_secret: Zeroizing::new(device_secret),
@@ -97,17 +101,25 @@ pub enum CameraError {
     /// The sensor cannot be used.
     #[error(transparent)]
     Sensor(#[from] SensorError),
+    /// The clock that shall be burned in has no room.
+    #[error("cannot show the clock: {0}")]
+    Clock(#[from] NoRoom),
     /// The encoder does not take these settings.
     #[error("cannot encode: {0}")]
     Config(#[from] ConfigError),
     /// The encoder cannot be used.
     #[error(transparent)]
     Encoder(#[from] EncoderError),
-    /// A mask is painted into frames, and there are none.
+    /// Something of the front end works on frames, and there are none.
     #[error(
-        "a mask cannot be painted into video that {0} has coded already: leave the mask out, or use a source of frames with `--encoder auto`"
+        "{what} needs frames, and {from} gives video that is coded already: leave it out, or use a source of frames with `--encoder auto`"
     )]
-    MaskOnCoded(Source),
+    NeedsFrames {
+        /// Which part of the front end.
+        what: &'static str,
+        /// Which source.
+        from: Source,
+    },
     /// Keyframes of a source do not come, or too far apart.
     #[error("{from} sent no keyframe for {} s: set its keyframe interval to 2 s or less", after.as_secs())]
     NoKeyframe {
@@ -168,6 +180,7 @@ pub struct Camera {
     thread: Option<JoinHandle<Result<(), CameraError>>>,
     stop: Arc<AtomicBool>,
     state: watch::Receiver<CameraState>,
+    events: broadcast::Receiver<MotionEvent>,
     stats: Arc<Mutex<CameraStats>>,
     uplink: Uplink,
 }
@@ -183,6 +196,7 @@ impl Camera {
         let stop = Arc::new(AtomicBool::new(false));
         let stats = Arc::new(Mutex::new(CameraStats::default()));
         let (state, states) = watch::channel(CameraState::Starting);
+        let (tell, events) = broadcast::channel(EVENTS);
         let run = Run {
             node,
             clock,
@@ -191,16 +205,23 @@ impl Camera {
             stop: stop.clone(),
             stats: stats.clone(),
             state,
+            events: tell,
             uplink: uplink.handle(),
             sessions: 0,
         };
         let thread = std::thread::Builder::new().name("camera".into()).spawn(move || run.run())?;
-        Ok(Self { thread: Some(thread), stop, state: states, stats, uplink })
+        Ok(Self { thread: Some(thread), stop, state: states, events, stats, uplink })
     }
 
     /// What it is doing.
     pub fn state(&self) -> watch::Receiver<CameraState> {
         self.state.clone()
+    }
+
+    /// What moves before it from now on, if it was asked to watch. Who reads too slowly loses the oldest of 64 events,
+    /// and is told how many ([`broadcast::error::RecvError::Lagged`]). Closed when the camera has ended.
+    pub fn events(&self) -> broadcast::Receiver<MotionEvent> {
+        self.events.resubscribe()
     }
 
     /// What its connection is doing.
@@ -247,6 +268,8 @@ const LAST_WORDS: Duration = Duration::from_millis(250);
 const RETRY: Duration = Duration::from_millis(500);
 /// Changes of the bitrate below this share are not worth telling the encoder.
 const DEADBAND: f64 = 0.04;
+/// Motion events kept for a slow reader.
+const EVENTS: usize = 64;
 
 struct Run {
     node: Arc<Node>,
@@ -256,6 +279,7 @@ struct Run {
     stop: Arc<AtomicBool>,
     stats: Arc<Mutex<CameraStats>>,
     state: watch::Sender<CameraState>,
+    events: broadcast::Sender<MotionEvent>,
     uplink: uplink::Handle,
     /// Sessions started in this run.
     sessions: u16,
@@ -270,7 +294,12 @@ impl Run {
                 break Ok(());
             }
             let result = match self.open() {
-                Ok(Opened::Frames(sensor)) => self.frames(sensor, &mut live, &mut seen),
+                Ok(Opened::Frames(sensor)) => {
+                    let mut front = Front::new(&self.config.front, sensor.size());
+                    let result = self.frames(sensor, &mut front, &mut live, &mut seen);
+                    self.tell(front.end());
+                    result
+                }
                 Ok(Opened::Units(sensor)) => self.units(sensor, &mut live, &mut seen),
                 Err(error) => Err(error),
             };
@@ -293,15 +322,15 @@ impl Run {
 
     /// Opens the source: for frames, or for what it has coded itself where that is wanted or all there is.
     fn open(&self) -> Result<Opened, CameraError> {
-        let CameraConfig { source, wanted, encoder, mask, .. } = &self.config;
-        let coded = || match mask {
-            Some(_) => Err(CameraError::MaskOnCoded(source.clone())),
+        let CameraConfig { source, wanted, encoder, front, decoding, .. } = &self.config;
+        let coded = || match front.needs_frames() {
+            Some(what) => Err(CameraError::NeedsFrames { what, from: source.clone() }),
             None => Ok(Opened::Units(crate::sensor::open_coded(source, *wanted, self.clock)?)),
         };
         if *encoder == EncoderChoice::AsIs {
             return coded();
         }
-        match crate::sensor::open(source, *wanted, self.clock) {
+        match crate::sensor::open(source, *wanted, self.clock, decoding) {
             Err(SensorError::Format { coded: true, .. }) if *encoder == EncoderChoice::Auto => coded(),
             opened => Ok(Opened::Frames(opened?)),
         }
@@ -311,10 +340,10 @@ impl Run {
     fn frames(
         &mut self,
         mut sensor: Box<dyn Sensor>,
+        front: &mut Front,
         live: &mut Option<Live>,
         seen: &mut bool,
     ) -> Result<(), CameraError> {
-        let (mut converter, mut picture) = (Converter::new(), Picture::black(sensor.size(), Color::default()));
         let mut encoder: Option<Box<dyn Encoder>> = None;
         let mut told = self.rate.target();
         let mut want = Kind::Keyframe;
@@ -322,16 +351,21 @@ impl Run {
         while !self.stop.load(Ordering::Relaxed) {
             let frame = sensor.next()?;
             let captured = frame.captured();
-            if let Err(error) = converter.convert(&frame, &mut picture) {
-                // A damaged frame is the sensor's loss, not the end of the world.
-                tracing::debug!(%error, "frame dropped");
-                self.with_stats(|stats| stats.frames_damaged += 1);
-                continue;
-            }
+            let (clock, arrived) = (self.clock, self.clock.now());
+            let wall = wall_us().saturating_sub(u64::try_from(arrived.since(captured).as_micros()).unwrap_or(u64::MAX));
+            let ready = match front.handle_frame(&frame, WallTime::from_unix_micros(wall), || clock.now()) {
+                Ok(ready) => ready,
+                Err(FrontError::Convert(error)) => {
+                    // A damaged frame is the sensor's loss, not the end of the world.
+                    tracing::debug!(%error, "frame dropped");
+                    self.with_stats(|stats| stats.frames_damaged += 1);
+                    continue;
+                }
+                Err(FrontError::Clock(error)) => return Err(error.into()),
+            };
             *seen = true;
-            if let Some(mask) = &self.config.mask {
-                mask.paint(&mut picture);
-            }
+            self.tell(ready.event);
+            let (picture, steps) = (ready.picture, ready.steps);
             let session = live.as_ref().map(|live| live.session.id());
             let live = self.live_at(live, captured)?;
             if session != Some(live.session.id()) {
@@ -359,7 +393,10 @@ impl Run {
             }
 
             self.sample_link();
-            self.with_stats(|stats| stats.frames_captured += 1);
+            self.with_stats(|stats| {
+                stats.frames_captured += 1;
+                steps.record(stats);
+            });
             if want == Kind::Delta && self.rate.pace(Duration::ZERO) == Pace::Skip {
                 self.with_stats(|stats| stats.frames_skipped += 1);
                 continue;
@@ -371,7 +408,7 @@ impl Run {
             }
 
             let started = self.clock.now();
-            let Some(unit) = encoder.encode(&picture, live.session.media_time(captured), want)? else { continue };
+            let Some(unit) = encoder.encode(picture, live.session.media_time(captured), want)? else { continue };
             let encoded = self.clock.now();
             self.publish(live, &unit, captured)?;
             want = Kind::Delta;
@@ -382,7 +419,7 @@ impl Run {
                 stats.skipped_by_sensor = sensor.losses().skipped;
             });
             if let Some(references) = &self.config.references {
-                references.offer(unit.at, &picture);
+                references.offer(unit.at, picture);
             }
         }
         Ok(())
@@ -412,6 +449,15 @@ impl Run {
             stats.seal.record(sealed.since(before));
         });
         Ok(())
+    }
+
+    /// Passes a motion event on to who subscribed, if anybody did.
+    fn tell(&self, event: Option<MotionEvent>) {
+        let Some(event) = event else { return };
+        if matches!(event, MotionEvent::Began { .. }) {
+            self.with_stats(|stats| stats.motion_events += 1);
+        }
+        let _unheard = self.events.send(event);
     }
 
     fn with_stats(&self, change: impl FnOnce(&mut CameraStats)) {
@@ -447,90 +493,4 @@ enum Opened {
 /// Whether a bitrate is so different that the encoder should hear of it.
 fn is_news(told: Bitrate, target: Bitrate) -> bool {
     (f64::from(target.bps()) / f64::from(told.bps()) - 1.0).abs() > DEADBAND
-}
-
-/// One session on the air.
-struct Live {
-    session: Session,
-    manifest: TrackWriter,
-    video: TrackWriter,
-    open: Option<(GroupWriter, GroupWriter)>,
-    /// Epoch begun last.
-    last: Option<Epoch>,
-    /// The broadcast and its session track end with it.
-    _broadcast: (Broadcast, TrackWriter),
-}
-
-/// Manifests are small, and nothing opens without them.
-const FIRST: u8 = 200;
-const VIDEO: u8 = 100;
-
-impl Live {
-    /// Starts a session and publishes its manifest before the first frame.
-    fn start(config: &CameraConfig, node: &Node, draw: u64, now: Uptime) -> Result<Self, CameraError> {
-        let seed = Seed::mix(random32()?, &config.device_secret, draw);
-        let session_config = SessionConfig::new(config.devices.clone());
-        let (session, manifest) = Session::start(session_config, &config.identity, seed, now, wall_us())?;
-        let broadcast = node.broadcast(&format!("{}/{}", config.alias, session.id()))?;
-        let track = broadcast.track("session", FIRST)?;
-        let mut group = track.group(0)?;
-        group.write(session.media_time(now), manifest)?;
-        group.finish();
-        let live = Self {
-            manifest: broadcast.track("manifest", FIRST)?,
-            video: broadcast.track("video", VIDEO)?,
-            session,
-            open: None,
-            last: None,
-            _broadcast: (broadcast, track),
-        };
-        live._broadcast.0.announce()?;
-        Ok(live)
-    }
-
-    fn epoch_over(&self, at: Uptime) -> bool {
-        let wanted = self.session.epoch_at(at);
-        self.session.current().is_none_or(|current| wanted.is_some_and(|wanted| wanted > current))
-    }
-
-    /// Epochs that the open one has outlasted at a moment; 0 while it is its own time, or if none is open.
-    fn overrun(&self, at: Uptime) -> u32 {
-        let open = self.session.current().zip(self.session.epoch_at(at));
-        open.map_or(0, |(current, now)| now.0.saturating_sub(current.0))
-    }
-
-    /// Whether the epoch of a moment was ended before its time, so that its key is gone.
-    fn is_spent(&self, at: Uptime) -> bool {
-        self.session.current().is_none() && self.session.epoch_at(at).is_some_and(|epoch| Some(epoch) <= self.last)
-    }
-
-    /// Ends the epoch before and begins the one of `at`.
-    fn begin(&mut self, at: Uptime, now: Uptime, challenges: Vec<[u8; 16]>) -> Result<(), CameraError> {
-        self.end()?;
-        let epoch = self.session.epoch_at(at).unwrap_or(Epoch(0));
-        self.last = Some(epoch);
-        let opening = self.session.begin(epoch, now, wall_us(), challenges)?;
-        let (mut manifest, video) = (self.manifest.group(epoch.0.into())?, self.video.group(epoch.0.into())?);
-        manifest.write(self.session.media_time(now), opening)?;
-        self.open = Some((manifest, video));
-        Ok(())
-    }
-
-    fn write(&mut self, at: doorframe_codec::units::MediaTime, object: bytes::Bytes) -> Result<(), CarriageError> {
-        match &mut self.open {
-            Some((_, video)) => video.write(at, object),
-            None => Err(CarriageError::Over),
-        }
-    }
-
-    /// Closes the open epoch, if there is one.
-    fn end(&mut self) -> Result<(), CameraError> {
-        let closing = self.session.end();
-        if let (Some((mut manifest, video)), Some((_, closing))) = (self.open.take(), closing) {
-            video.finish();
-            manifest.write(doorframe_codec::units::MediaTime::default(), closing)?;
-            manifest.finish();
-        }
-        Ok(())
-    }
 }

@@ -79,8 +79,18 @@ pub struct CameraStats {
     pub bytes_sealed: u64,
     /// What the encoder aims for now.
     pub target_bps: u32,
-    /// Capture to encoder: hand-over, conversion, mask.
+    /// Times that something began to move.
+    pub motion_events: u64,
+    /// Capture to encoder: hand-over, conversion, and the four steps below.
     pub convert: Times,
+    /// Painting the mask.
+    pub mask: Times,
+    /// Looking for motion.
+    pub motion: Times,
+    /// Taking the noise out, of those pictures of which it was taken.
+    pub denoise: Times,
+    /// Drawing the clock.
+    pub clock: Times,
     /// In the encoder.
     pub encode: Times,
     /// Sealing and handing over to the network.
@@ -117,7 +127,7 @@ pub struct ViewerStats {
     pub capture_to_picture: Times,
     /// Start of watching to the first picture.
     pub first_picture: Option<Duration>,
-    /// Sum and count of luma PSNR against the source.
+    /// Sum and count of luma PSNR against what the encoder was given.
     pub psnr: (f64, u64),
 }
 
@@ -128,6 +138,8 @@ pub struct Report {
     pub frames_captured: Option<u64>,
     /// Frames left out because the link was full; null likewise.
     pub frames_skipped: Option<u64>,
+    /// Times that something began to move before the camera; null where it is another program's.
+    pub motion_events: Option<u64>,
     /// Pictures decoded.
     pub frames_shown: u64,
     /// Objects that were sealed and never came.
@@ -148,7 +160,7 @@ pub struct Report {
     pub latency_ms: LatencyReport,
     /// Start of watching to the first picture, in ms.
     pub first_picture_ms: Option<f64>,
-    /// Mean luma PSNR against the source, in dB; null without the source.
+    /// Mean luma PSNR against what the encoder was given, in dB; null without it.
     pub psnr_y_db: Option<f64>,
     /// Seconds it ran.
     pub seconds: f64,
@@ -161,8 +173,16 @@ pub struct Report {
 /// Times by step, in ms.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct LatencyReport {
-    /// Capture to encoder.
+    /// Capture to encoder: hand-over, conversion, and the four steps below. Null for a step that was not done.
     pub convert: Option<Percentiles>,
+    /// Painting the mask.
+    pub mask: Option<Percentiles>,
+    /// Looking for motion.
+    pub motion: Option<Percentiles>,
+    /// Taking the noise out.
+    pub denoise: Option<Percentiles>,
+    /// Drawing the clock.
+    pub clock: Option<Percentiles>,
     /// In the encoder.
     pub encode: Option<Percentiles>,
     /// Sealing and handing over to the network.
@@ -185,6 +205,7 @@ impl Report {
         Self {
             frames_captured: camera.map(|c| c.frames_captured),
             frames_skipped: camera.map(|c| c.frames_skipped),
+            motion_events: camera.map(|c| c.motion_events),
             frames_shown: viewer.frames_shown,
             lost: viewer.lost,
             keyframes: viewer.keyframes,
@@ -195,6 +216,10 @@ impl Report {
             undecoded: viewer.undecoded,
             latency_ms: LatencyReport {
                 convert: camera.and_then(|c| c.convert.percentiles()),
+                mask: camera.and_then(|c| c.mask.percentiles()),
+                motion: camera.and_then(|c| c.motion.percentiles()),
+                denoise: camera.and_then(|c| c.denoise.percentiles()),
+                clock: camera.and_then(|c| c.clock.percentiles()),
                 encode: camera.and_then(|c| c.encode.percentiles()),
                 seal: camera.and_then(|c| c.seal.percentiles()),
                 network: viewer.network.percentiles(),

@@ -10,6 +10,8 @@ use base64::Engine as _;
 use chromium::Chromium;
 use common::{PATIENCE, config, hub, watch_link};
 use doorframe::camera::Camera;
+use doorframe::codec::clip::y4m;
+use doorframe::codec::units::{Color, FrameRate, Matrix, Range, Size};
 use doorframe::page::Page;
 use doorframe::sensor::Clock;
 use std::path::Path;
@@ -102,4 +104,95 @@ async fn a_browser_says_what_is_wrong() {
     assert!(said[0].contains("this token is not from this hub"), "{said:?}");
     assert!(said[1].contains("device"), "{said:?}");
     drop(camera);
+}
+
+/// Colour bars at 75 %, red, green and blue of 8 bits.
+const BARS: [[f64; 3]; 8] = [
+    [191.0, 191.0, 191.0],
+    [191.0, 191.0, 0.0],
+    [0.0, 191.0, 191.0],
+    [0.0, 191.0, 0.0],
+    [191.0, 0.0, 191.0],
+    [191.0, 0.0, 0.0],
+    [0.0, 0.0, 191.0],
+    [0.0, 0.0, 0.0],
+];
+
+/// Y, Cb and Cr by the formulas of ITU-T H.273 §8.3.
+fn ycbcr(rgb: [f64; 3], color: Color) -> [u8; 3] {
+    let [red, green, blue] = rgb.map(|value| value / 255.0);
+    let (of_red, of_blue) = match color.matrix {
+        Matrix::Bt601 => (0.299, 0.114),
+        Matrix::Bt709 => (0.2126, 0.0722),
+    };
+    let luma = of_red * red + (1.0 - of_red - of_blue) * green + of_blue * blue;
+    let (cb, cr) = ((blue - luma) / (2.0 - 2.0 * of_blue), (red - luma) / (2.0 - 2.0 * of_red));
+    let samples = match color.range {
+        Range::Limited => [16.0 + 219.0 * luma, 128.0 + 224.0 * cb, 128.0 + 224.0 * cr],
+        Range::Full => [255.0 * luma, 128.0 + 255.0 * cb, 128.0 + 255.0 * cr],
+    };
+    samples.map(|sample| sample.round().clamp(0.0, 255.0) as u8)
+}
+
+/// A second of bars as a y4m file, which means BT.709 from 720 rows on, else BT.601.
+fn bars(range: Range, matrix: Matrix) -> std::path::PathBuf {
+    let size = match matrix {
+        Matrix::Bt601 => Size::new(320, 240),
+        Matrix::Bt709 => Size::new(320, 720),
+    };
+    let (size, color) = (size.unwrap(), Color { range, matrix });
+    let header = y4m::Header { size, rate: FrameRate::whole(30).unwrap(), color };
+    let mut file = header.emit();
+    assert_eq!(y4m::Header::parse(&file).unwrap().0.color, color);
+    for _ in 0..30 {
+        file.extend_from_slice(y4m::FRAME_HEADER);
+        for plane in 0..3 {
+            let (width, height) = if plane == 0 { (320, size.height()) } else { (160, size.height() / 2) };
+            let row: Vec<u8> = (0..width).map(|x| ycbcr(BARS[x * 8 / width], color)[plane]).collect();
+            (0..height).for_each(|_| file.extend_from_slice(&row));
+        }
+    }
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("bars-{range:?}-{matrix:?}.y4m"));
+    std::fs::write(&path, file).unwrap();
+    path
+}
+
+/// Red, green and blue in the middle of each bar, as the page's canvas has them.
+const SAMPLE: &str = "JSON.stringify((() => {
+    const canvas = document.getElementById('picture');
+    const context = canvas.getContext('2d');
+    const { width, height } = canvas;
+    return [0, 1, 2, 3, 4, 5, 6, 7].map((bar) =>
+        [...context.getImageData(Math.round((bar + 0.5) * width / 8), height / 2, 1, 1).data].slice(0, 3));
+})())";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_browser_shows_the_colours_that_were_before_the_sensor() {
+    let Some(program) = chromium() else { return };
+    let hub = hub();
+    let link = hub.link().unwrap();
+    let page = Page::serve(0).await.unwrap();
+    let mut watch = watch_link(&link);
+    watch.page = Some(page.url().clone());
+    for matrix in [Matrix::Bt601, Matrix::Bt709] {
+        for range in [Range::Limited, Range::Full] {
+            let source = format!("clip:{}", bars(range, matrix).display());
+            let camera = Camera::start(config(&source), link.clone(), Clock::new(Instant::now())).unwrap();
+            let (url, program) = (watch.to_string(), program.clone());
+            let shown = tokio::task::spawn_blocking(move || {
+                let mut browser = Chromium::open(&program, &url, 1000, 800, false);
+                browser.wait("pictures of bars", PATIENCE, |s| s["framesDrawn"].as_u64() > Some(20));
+                let shown: Vec<[f64; 3]> = serde_json::from_str(browser.evaluate(SAMPLE).as_str().unwrap()).unwrap();
+                camera.stop().unwrap();
+                shown
+            })
+            .await
+            .unwrap();
+            assert_eq!(shown.len(), BARS.len());
+            for (bar, (shown, wanted)) in shown.iter().zip(BARS).enumerate() {
+                let off = shown.iter().zip(wanted).map(|(shown, wanted)| (shown - wanted).abs()).fold(0.0, f64::max);
+                assert!(off <= 8.0, "{range:?} {matrix:?}: bar {bar} is {shown:?}, wanted {wanted:?}");
+            }
+        }
+    }
 }

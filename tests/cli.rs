@@ -53,7 +53,13 @@ fn bad_arguments_are_named() {
         (vec!["demo", "--source", "webcam"], "webcam"),
         (vec!["demo", "--size", "12x"], "is not a size and rate like 1280x720@30"),
         (vec!["demo", "--mask", "0,0 1,1"], "needs 3 to 64"),
-        (vec!["demo", "--mask", "here"], "is not a list of corners"),
+        (vec!["demo", "--mask", "here"], "is not a corner like 0.25,1"),
+        (vec!["demo", "--motion-zone", "0,0 1,0 1,2"], "both must be from 0 to 1"),
+        (vec!["demo", "--zones", "no/such/file"], "cannot use the zones in no/such/file"),
+        (vec!["demo", "--sensitivity", "101"], "is not a sensitivity from 1 to 100"),
+        (vec!["demo", "--denoise", "much"], "is not on, off or auto"),
+        (vec!["demo", "--clock=noon"], "is not an offset from UTC like +05:30"),
+        (vec!["demo", "--clock", "--clock-corner", "middle"], "is not a corner: top-left"),
         (vec!["demo", "--name", "Front Door"], "is not a camera name"),
         (vec!["watch", "secret-hello"], "is not a link"),
         (vec!["camera", "https://127.0.0.1:4443/home"], "the link has no watch token"),
@@ -63,6 +69,49 @@ fn bad_arguments_are_named() {
         assert!(said.contains(words), "{arguments:?}: {said}");
         assert!(!said.contains("secret"), "what is in a link is not told: {said}");
     }
+}
+
+#[test]
+fn a_bad_file_of_zones_is_named_with_its_line() {
+    let zones = file("bad.zones", b"# nothing\nwatch 0,0 1,0 1,1\nhide 0,0 1,0 1,1\n");
+    let said = failure(&["demo", "--zones", zones.to_str().unwrap()]);
+    assert!(said.ends_with("bad.zones: line 3 begins with \"hide\": it needs watch or mask"), "{said}");
+}
+
+#[test]
+fn a_clock_without_room_ends_the_camera_in_words() {
+    let said = failure(&[
+        "demo",
+        "--no-open",
+        "--page-port",
+        "0",
+        "--seconds",
+        "5",
+        "--source",
+        "pattern:128x96@30",
+        "--clock",
+    ]);
+    assert_eq!(said, "error: cannot show the clock: picture of 128x96 has no room for a clock of 192x24");
+}
+
+#[test]
+fn the_version_says_what_is_inside_and_warns_of_a_slow_build() {
+    let output = doorframe(&["version"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let said = String::from_utf8(output.stdout).unwrap();
+    let short = String::from_utf8(doorframe(&["--version"]).stdout).unwrap();
+    assert_eq!(short.trim_end(), concat!("doorframe ", env!("CARGO_PKG_VERSION")));
+    assert!(said.starts_with(short.trim_end()), "{said}");
+    for library in doorframe::codec::libraries::libraries() {
+        let line = said.lines().find(|line| line.starts_with(library.name)).unwrap_or_default();
+        assert!(line.contains(&library.version), "{library} in {said}");
+        assert_eq!(line.contains("WITHOUT assembly"), library.slow, "{line}");
+        assert_eq!(said.contains(&format!("WARNING: {} was built without its assembly", library.name)), library.slow);
+    }
+    for name in ["openh264 2.", "rav1e 0.", "rav1d "] {
+        assert!(said.lines().any(|line| line.starts_with(name)), "no {name} in {said}");
+    }
+    assert!(said.lines().any(|line| line.starts_with(&format!("processor {}: ", std::env::consts::ARCH))), "{said}");
 }
 
 #[test]
@@ -84,6 +133,9 @@ fn a_demo_measures_itself() {
         "0",
         "--source",
         "pattern:320x240@30",
+        "--denoise",
+        "on",
+        "--clock=+05:30",
         "--seconds",
         "6",
         "--report",
@@ -93,10 +145,68 @@ fn a_demo_measures_itself() {
     let report: Value = serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
     assert!(report["frames_shown"].as_u64() > Some(60), "{report}");
     assert_eq!((&report["lost"], &report["dropped"], &report["alarms"]), (&0.into(), &0.into(), &0.into()), "{report}");
-    for step in ["encode", "seal", "network", "decode", "capture_to_picture"] {
+    // The ball that the pattern has moves all the time.
+    assert!(report["motion_events"].as_u64() > Some(0), "{report}");
+    for step in ["motion", "denoise", "clock", "encode", "seal", "network", "decode", "capture_to_picture"] {
         assert!(report["latency_ms"][step]["p50"].as_f64() > Some(0.0), "{step}: {report}");
     }
+    assert_eq!(report["latency_ms"]["mask"], Value::Null, "nothing was masked: {report}");
     assert!(report["psnr_y_db"].as_f64() > Some(30.0), "{report}");
+}
+
+/// The numbers of processes whose parent is `parent`, and what the kernel says of each.
+#[cfg(target_os = "linux")]
+fn children(parent: u32) -> Vec<(u32, String)> {
+    let numbers = std::fs::read_dir("/proc").unwrap().flatten();
+    let numbers = numbers.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let status = |number| Some((number, std::fs::read_to_string(format!("/proc/{number}/status")).ok()?));
+    let is_child = |status: &str| status.lines().any(|line| line == format!("PPid:\t{parent}"));
+    numbers.filter_map(status).filter(|(_, status)| is_child(status)).collect()
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_clip_from_a_file_is_decoded_by_a_process_that_is_locked_in() {
+    let clip = file("door.264", doorframe::sensor::BUILT_IN);
+    let report = file("clip.json", b"");
+    let mut demo = Command::new(env!("CARGO_BIN_EXE_doorframe"))
+        .args(["demo", "--no-open", "--page-port", "0", "--seconds", "6", "--source"])
+        .arg(format!("clip:{}", clip.display()))
+        .arg("--report")
+        .arg(&report)
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut seen = None;
+    while demo.try_wait().unwrap().is_none() {
+        for (number, status) in children(demo.id()) {
+            let arguments = std::fs::read(format!("/proc/{number}/cmdline")).unwrap_or_default();
+            // 2 is a filter; before it is set, the process has not seen a byte of the clip.
+            if arguments.ends_with(b"\0decode-child\0") && status.contains("\nSeccomp:\t2\n") {
+                let surroundings = std::fs::read(format!("/proc/{number}/environ")).unwrap_or_default();
+                assert_eq!(surroundings, b"", "it knows nothing of where it runs");
+                seen = Some(number);
+            }
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    assert!(demo.wait().unwrap().success());
+    let child = seen.expect("no process decodes the clip");
+    let after = std::fs::read_to_string(format!("/proc/{child}/cmdline")).unwrap_or_default();
+    assert!(!after.contains("decode-child"), "process {child} is left over");
+    let report: Value = serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
+    assert!(report["frames_shown"].as_u64() > Some(30), "{report}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn the_part_of_a_decoder_is_none_for_a_person() {
+    let output = Command::new(env!("CARGO_BIN_EXE_doorframe"))
+        .arg("decode-child")
+        .stdin(std::process::Stdio::null())
+        .output()
+        .unwrap();
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{output:?}");
 }
 
 #[test]

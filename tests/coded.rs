@@ -5,8 +5,9 @@
 mod common;
 
 use common::{PATIENCE, config, hub, stats, viewer, watch_link};
-use doorframe::camera::{Camera, CameraConfig};
+use doorframe::camera::{Camera, CameraConfig, Denoise};
 use doorframe::codec::access_unit::Kind;
+use doorframe::codec::denoise::Strength;
 use doorframe::codec::encoder::Config;
 use doorframe::codec::h264::openh264::Openh264Encoder;
 use doorframe::codec::ingest::{Framing, Ingest};
@@ -155,9 +156,13 @@ async fn what_cannot_be_sealed_as_it_is_is_refused_in_words() {
     };
     let mut masked = as_is("clip");
     let corners = vec![(0.0, 0.0), (0.5, 0.0), (0.5, 0.5)];
-    masked.mask = Some(Mask::new(vec![Polygon::new(corners).unwrap()]).unwrap());
+    masked.front.mask = Some(Mask::new(vec![Polygon::new(corners).unwrap()]).unwrap());
     let words = refusal(masked).await;
-    assert!(words.starts_with("a mask cannot be painted into video that clip has coded already"), "{words}");
+    assert!(words.starts_with("a mask needs frames, and clip gives video that is coded already"), "{words}");
+    let mut denoised = as_is("clip");
+    denoised.front.denoise = Denoise::On(Strength::default());
+    let words = refusal(denoised).await;
+    assert!(words.starts_with("denoising needs frames"), "{words}");
     let words = refusal(as_is("pattern")).await;
     assert_eq!(words, "pattern gives frames, nothing that is coded already: leave `--encoder as-is` out");
     let bframes = concat!("clip:", env!("CARGO_MANIFEST_DIR"), "/codec/testdata/bframes.h264");

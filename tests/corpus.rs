@@ -2,7 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
-use doorframe::codec::fuzzing::{check_access_unit, check_clip, check_h264_decode, check_ingest, check_mjpeg};
+use doorframe::codec::fuzzing::{
+    check_access_unit, check_clip, check_convert, check_h264_decode, check_ingest, check_mjpeg, check_overlay,
+    check_zones,
+};
 use doorframe::transport::fuzzing::{check_manifest, check_object};
 use std::path::{Path, PathBuf};
 
@@ -61,4 +64,19 @@ fn mjpeg_frames() {
 #[test]
 fn coded_video_from_outside() {
     replay("ingest", check_ingest);
+}
+
+#[test]
+fn sensor_frames() {
+    replay("convert", check_convert);
+}
+
+#[test]
+fn zone_files() {
+    replay("zones", check_zones);
+}
+
+#[test]
+fn clocks() {
+    replay("overlay", check_overlay);
 }

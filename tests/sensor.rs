@@ -1,6 +1,6 @@
 //! A sensor's frames through the codec and back.
 
-use doorframe::sensor::{self, Clock, Pattern, Source, Wanted, read_counter};
+use doorframe::sensor::{self, Clock, Decoding, Pattern, Source, Wanted, read_counter};
 use doorframe_codec::access_unit::Kind;
 use doorframe_codec::convert::Converter;
 use doorframe_codec::decoder::Limits;
@@ -33,7 +33,7 @@ fn the_counter_survives_an_encoder_at_a_starved_rate() {
             let at = MediaTime::from_ticks(u64::from(index) * 3000);
             let want = if index == 0 { Kind::Keyframe } else { Kind::Delta };
             let Some(unit) = encoder.encode(&picture, at, want).unwrap() else { continue };
-            if decoder.decode(&unit, &mut decoded).unwrap() {
+            if decoder.decode(&unit, &mut decoded).unwrap().is_picture() {
                 assert_eq!(read_counter(&decoded), Some(number), "picture {index} at {kbps} kbit/s");
                 shown += 1;
             }
@@ -45,7 +45,7 @@ fn the_counter_survives_an_encoder_at_a_starved_rate() {
 #[test]
 fn a_pattern_opened_by_its_name_gives_frames_in_order() {
     let source: Source = "pattern:320x240@60".parse().unwrap();
-    let mut sensor = sensor::open(&source, Wanted::HD, Clock::new(Instant::now())).unwrap();
+    let mut sensor = sensor::open(&source, Wanted::HD, Clock::new(Instant::now()), &Decoding::Here).unwrap();
     assert_eq!((sensor.size(), sensor.name()), (wanted(320, 240, 60).unwrap().size, "test pattern, 320x240 at 60 fps"));
     let mut converter = Converter::new();
     let mut picture = Picture::black(sensor.size(), Color::default());
@@ -61,7 +61,8 @@ fn a_pattern_opened_by_its_name_gives_frames_in_order() {
 
 #[test]
 fn the_built_in_clip_can_be_converted_and_encoded_again() {
-    let mut sensor = sensor::open(&Source::Clip(None), Wanted::HD, Clock::new(Instant::now())).unwrap();
+    let mut sensor =
+        sensor::open(&Source::Clip(None), Wanted::HD, Clock::new(Instant::now()), &Decoding::Here).unwrap();
     let wanted = Wanted { size: sensor.size(), rate: sensor.rate() };
     let mut encoder = encoder(wanted, 3000).unwrap();
     let mut converter = Converter::new();

@@ -59,7 +59,9 @@ fn run(
         let unit = encoder.encode(&picture, at, Kind::Delta)?.ok_or("the encoder gave nothing")?;
         encoding.push(began.elapsed());
         bytes += unit.data.len();
-        decoder.decode(&unit, &mut shown)?;
+        if !decoder.decode(&unit, &mut shown)?.is_picture() {
+            return Err("the decoder showed nothing".into());
+        }
         after += shown.psnr_y(&clean).ok_or("the clips are not of one size")?;
     }
     let count = encoding.len().max(1);

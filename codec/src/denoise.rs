@@ -8,6 +8,8 @@
 //! The running mean with a weight of 1/n is the Kalman filter of a constant (Dubois and Sabri, "Noise reduction in
 //! image sequences using motion-compensated temporal filtering", IEEE Trans. Communications 32, 1984).
 
+mod auto;
+mod meter;
 mod noise;
 mod plane;
 mod rows;
@@ -16,6 +18,9 @@ use crate::picture::Picture;
 use crate::units::Size;
 use fearless_simd::{Level, dispatch};
 use plane::Layer;
+
+pub use auto::AutoDenoiser;
+pub use meter::Meter;
 
 /// How many pictures are averaged at most where nothing moves; 2 to 32.
 ///

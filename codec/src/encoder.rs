@@ -24,12 +24,16 @@ pub struct Config {
     /// Largest keyframe, in mean units (bitrate / frame rate); 3 to 30. A larger one gives every picture after it a
     /// better start, and takes longer to send: at 6 units and 30 pictures a second, 0.2 s of the whole link.
     pub keyframe_units: u8,
+    /// Whether to keep long-term references, so that [`Encoder::recover`] can do without a keyframe. Costs a few megabytes.
+    /// The receiver's decoder has to know long-term references; openh264's own (2.6) loses track at the first, while
+    /// ffmpeg's shows every picture.
+    pub recovery: bool,
 }
 
 impl Config {
     /// A configuration with one thread, one temporal layer and keyframes of up to 6 mean units.
     pub fn new(size: Size, rate: FrameRate, bitrate: Bitrate) -> Self {
-        Self { size, rate, bitrate, threads: 1, temporal_layers: 1, keyframe_units: 6 }
+        Self { size, rate, bitrate, threads: 1, temporal_layers: 1, keyframe_units: 6, recovery: false }
     }
 
     /// Checks every field.
@@ -197,6 +201,20 @@ pub trait Encoder: Send {
     /// # Errors
     /// [`EncodeError::Rate`] out of range, [`EncodeError::Fixed`] from an encoder that cannot.
     fn set_rate(&mut self, rate: FrameRate) -> Result<(), EncodeError>;
+
+    /// A receiver has decoded the unit of `at` and keeps its picture. Only needed with [`Config::recovery`]; a time that
+    /// is not known is passed over.
+    fn acknowledge(&mut self, at: MediaTime) {
+        let _ = at;
+    }
+
+    /// A receiver has lost something after the unit of `good`, the last one it decoded: the next picture refers to
+    /// nothing after it, so that decoding goes on there. It is a delta if a reference was
+    /// [acknowledged](Self::acknowledge), else a keyframe.
+    ///
+    /// # Errors
+    /// [`EncodeError::Fixed`] from an encoder that cannot choose its references, [`EncodeError::Failed`] from the library.
+    fn recover(&mut self, good: MediaTime) -> Result<(), EncodeError>;
 
     /// Pictures that go in before the first unit comes out; 0 for a live encoder.
     fn delay(&self) -> usize {

@@ -133,25 +133,25 @@ fn ingested(framing: crate::ingest::Framing, bytes: &[u8], piece: usize) -> Vec<
 #[cfg(feature = "h264")]
 pub fn check_h264_decode(stream: &[u8]) {
     use crate::access_unit::{AccessUnit, Codec, Kind};
-    use crate::decoder::{Decoder, Limits};
+    use crate::decoder::{Decoder, Limits, OnDamage, Shown};
     use crate::units::{Color, MediaTime, Size, TemporalLayer};
 
     let Some(size) = Size::new(16, 16) else { return };
     let limits = Limits { pixels: 512 * 512, unit_bytes: 1 << 16 };
     let mut picture = crate::Picture::black(size, Color::default());
-    for mut decoder in
-        [crate::h264::openh264::Openh264Decoder::new(limits), crate::h264::openh264::Openh264Decoder::for_clips(limits)]
-    {
+    use crate::h264::openh264::Openh264Decoder;
+    let conceals = Openh264Decoder::new(limits).on_damage(OnDamage::Conceal);
+    for mut decoder in [Openh264Decoder::new(limits), Openh264Decoder::for_clips(limits), conceals] {
         for data in clip::annexb::access_units(&Bytes::copy_from_slice(stream)).take(32) {
             let (codec, kind, layer) = (Codec::H264, Kind::Delta, TemporalLayer::BASE);
             let unit = AccessUnit { codec, kind, layer, size, at: MediaTime::default(), data };
-            if decoder.decode(&unit, &mut picture) == Ok(true) {
+            if decoder.decode(&unit, &mut picture).is_ok_and(Shown::is_picture) {
                 assert!(picture.size().pixels() <= limits.pixels, "a picture over the limit");
                 assert_eq!(picture.samples().len(), crate::Picture::bytes(picture.size()));
             }
         }
         for _ in 0..32 {
-            if decoder.flush(&mut picture) != Ok(true) {
+            if !decoder.flush(&mut picture).is_ok_and(Shown::is_picture) {
                 break;
             }
         }
@@ -173,4 +173,104 @@ pub fn check_mjpeg(jpeg: &[u8]) {
         assert_eq!(Size::new(size.width() & !1, size.height() & !1), Some(picture.size()));
         assert_eq!(picture.color().range, Range::Full);
     }
+}
+
+/// A frame of any format, size and stride, with any bytes in it, is refused or becomes a picture of even sides.
+///
+/// The first bytes say which: format, width, height, strides of three planes; the rest is the planes, each a part of it.
+#[cfg(feature = "convert")]
+pub fn check_convert(bytes: &[u8]) {
+    use crate::frame::{Format, Frame, Pattern, Plane};
+    use crate::units::{Color, Size, Uptime};
+
+    let Some((&[format, width, height, a, b, c], data)) = bytes.split_first_chunk() else { return };
+    let pattern = match format >> 4 & 3 {
+        0 => Pattern::Rggb,
+        1 => Pattern::Grbg,
+        2 => Pattern::Gbrg,
+        _ => Pattern::Bggr,
+    };
+    let format = match format & 15 {
+        0 => Format::I420,
+        1 => Format::Nv12,
+        2 => Format::Nv21,
+        3 => Format::Yuyv,
+        4 => Format::Uyvy,
+        5 => Format::Grey,
+        6 => Format::Bayer8(pattern),
+        7 => Format::Bayer10(pattern),
+        _ => Format::Mjpeg,
+    };
+    let Some(size) = Size::new(width.into(), height.into()) else { return };
+    // Planes that lie apart, that overlap, and that are cut short.
+    let strides = [a, b, c].map(|stride| usize::from(stride) * 3);
+    let starts = [0, data.len() / 3, data.len() / 2];
+    let planes = starts.into_iter().zip(strides);
+    let planes: Vec<_> =
+        planes.map(|(start, stride)| Plane { data: data.get(start..).unwrap_or_default(), stride }).collect();
+    let planes = planes.get(..format.planes()).unwrap_or_default();
+    let Ok(frame) = Frame::new(format, size, Color::default(), Uptime::default(), planes) else { return };
+    let Some(small) = Size::new(2, 2) else { return };
+    let (mut converter, mut picture) =
+        (crate::convert::Converter::new(), crate::Picture::black(small, Color::default()));
+    if converter.convert(&frame, &mut picture).is_ok() {
+        assert_eq!(Some(picture.size()), Size::new(size.width() & !1, size.height() & !1));
+        assert_eq!(picture.samples().len(), crate::Picture::bytes(picture.size()));
+        let first = picture.clone();
+        // What a converter has seen before does not show, but for a mosaic's balance, which follows slowly.
+        if converter.convert(&frame, &mut picture).is_ok() && converter.white_balance().is_none() {
+            assert_eq!(first, picture);
+        }
+    }
+}
+
+/// A file of zones is refused in words, or written again it says the same; and every area it has can be painted and
+/// watched.
+pub fn check_zones(file: &[u8]) {
+    use crate::units::{Color, MediaTime, Size};
+    use crate::zones::Zones;
+
+    let zones = match Zones::parse(file) {
+        Ok(zones) => zones,
+        Err(error) => {
+            assert!(error.to_string().chars().count() < 400, "a message is for a person");
+            return;
+        }
+    };
+    let again = zones.to_string();
+    assert!(again.len() > Zones::MAX_BYTES || Zones::parse(again.as_bytes()).as_ref() == Ok(&zones));
+    let mut config = crate::motion::Config::default();
+    config.zones.clone_from(&zones.watch);
+    let (Ok(mask), Ok(config)) = (crate::mask::Mask::new(zones.mask), config.check()) else {
+        panic!("what was read is within every limit");
+    };
+    let Some(size) = Size::new(50, 34) else { return };
+    let mut picture = crate::Picture::black(size, Color::default());
+    mask.paint(&mut picture);
+    let changed = picture.samples().iter().any(|&sample| sample != 16 && sample != 128);
+    assert!(!changed, "a mask paints grey");
+    let mut detector = crate::motion::Detector::new(config);
+    for at in 0..3 {
+        detector.handle_picture(&picture, MediaTime::from_ticks(at * 3000));
+    }
+}
+
+/// A clock with any text for an offset and a corner is refused in words, or drawn at any moment on any picture.
+///
+/// The first bytes are the moment and the sides; then the offset's text, a space, and the corner's.
+pub fn check_overlay(bytes: &[u8]) {
+    use crate::overlay::{Clock, Corner, UtcOffset, WallTime};
+    use crate::units::{Color, Size};
+
+    let Some((us, rest)) = bytes.split_first_chunk::<8>() else { return };
+    let Some((&[width, height, scale], text)) = rest.split_first_chunk::<3>() else { return };
+    let Ok(text) = std::str::from_utf8(text) else { return };
+    let (offset, corner) = text.split_once(' ').unwrap_or((text, "top-left"));
+    let (Ok(offset), Ok(corner)) = (offset.parse::<UtcOffset>(), corner.parse::<Corner>()) else { return };
+    assert_eq!(offset.to_string().parse(), Ok(offset), "what is shown is read");
+    let scale = 1 + u32::from(scale % 12);
+    let Some(size) = Size::new(u32::from(width) * scale, u32::from(height) * scale) else { return };
+    let mut picture = crate::Picture::black(size, Color::default());
+    let drawn = Clock { corner, offset }.draw(WallTime::from_unix_micros(u64::from_le_bytes(*us)), &mut picture);
+    assert_eq!(drawn.is_ok(), picture.samples().contains(&235), "a clock is drawn, or the picture is left as it was");
 }

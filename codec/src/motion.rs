@@ -142,7 +142,7 @@ pub enum Event {
         /// What moves in the last of them.
         motion: Motion,
     },
-    /// Nothing has moved for [`Config::hold`].
+    /// Nothing has moved for [`Config::hold`], or no picture follows.
     Ended {
         /// As said when it started.
         started: MediaTime,
@@ -191,7 +191,9 @@ impl Detector {
         self.motion.as_ref()
     }
 
-    /// Looks at the picture of the moment `at`, before the clock is drawn on it and after it was denoised, if it is.
+    /// Looks at the picture of the moment `at`, after it was masked and before the clock is drawn on it. Whether it was
+    /// denoised makes little difference: blocks have hundreds of samples. Before is better, since then what counts as
+    /// motion does not depend on it, and a denoiser hides what changes slowly and faintly.
     ///
     /// The first picture, and one of another size than the last, are only learned from. So is one in which more than
     /// 70 % of the blocks change at once: no visitor does that, but a lamp does.
@@ -214,6 +216,16 @@ impl Detector {
         self.motion = self.find(size);
         let motion = self.motion;
         self.step(motion, at)
+    }
+
+    /// No picture follows: ends what goes on, if something does. The next picture is only learned from.
+    pub fn end(&mut self) -> Option<Event> {
+        self.background = None;
+        self.motion = None;
+        match std::mem::replace(&mut self.state, State::Still) {
+            State::Moving { started, last, most } => Some(Event::Ended { started, at: last, most }),
+            State::Still | State::Rising(..) => None,
+        }
     }
 
     /// All watched blocks that move, unless they are too few.

@@ -5,6 +5,7 @@ mod font;
 use crate::picture::Picture;
 use crate::units::Range;
 use std::fmt::{self, Write};
+use std::str::FromStr;
 use thiserror::Error;
 
 /// A moment on the wall, to the microsecond, counted from 1970-01-01 00:00 UTC without leap seconds (POSIX).
@@ -44,6 +45,49 @@ impl UtcOffset {
     }
 }
 
+/// Why text is not an offset from UTC.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{0:?} is not an offset from UTC like +05:30 or UTC-03:00, of 14 hours at most")]
+pub struct OffsetError(String);
+
+impl FromStr for UtcOffset {
+    type Err = OffsetError;
+
+    /// `UTC`, or hours and minutes ahead of it: `+05:30`, `UTC-03:00`.
+    fn from_str(text: &str) -> Result<Self, OffsetError> {
+        let given = text.strip_prefix("UTC").unwrap_or(text);
+        let minutes = || {
+            let (sign, digits) = given.split_at_checked(1)?;
+            let (hours, minutes) = digits.split_once(':')?;
+            let two = |digits: &str| {
+                let whole = digits.len() == 2 && digits.bytes().all(|digit| digit.is_ascii_digit());
+                if whole { digits.parse::<i16>().ok() } else { None }
+            };
+            let (hours, minutes) = (two(hours)?, two(minutes).filter(|&minutes| minutes < 60)?);
+            let minutes = hours * 60 + minutes;
+            match sign {
+                "+" => Some(minutes),
+                "-" => Some(-minutes),
+                _ => None,
+            }
+        };
+        let offset = if text == "UTC" { Some(0) } else { minutes() };
+        offset.and_then(Self::from_minutes).ok_or_else(|| OffsetError(text.chars().take(32).collect()))
+    }
+}
+
+impl fmt::Display for UtcOffset {
+    /// As a clock shows it: `UTC`, `UTC+05:30`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("UTC")?;
+        if self.0 != 0 {
+            let (sign, minutes) = (if self.0 < 0 { '-' } else { '+' }, self.0.unsigned_abs());
+            write!(f, "{sign}{:02}:{:02}", minutes / 60, minutes % 60)?;
+        }
+        Ok(())
+    }
+}
+
 /// Where the clock stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Corner {
@@ -56,6 +100,26 @@ pub enum Corner {
     BottomLeft,
     /// At the bottom, to the right.
     BottomRight,
+}
+
+/// Why text is not a corner.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{0:?} is not a corner: top-left, top-right, bottom-left or bottom-right")]
+pub struct CornerError(String);
+
+impl FromStr for Corner {
+    type Err = CornerError;
+
+    /// `top-left`, `top-right`, `bottom-left` or `bottom-right`.
+    fn from_str(text: &str) -> Result<Self, CornerError> {
+        Ok(match text {
+            "top-left" => Self::TopLeft,
+            "top-right" => Self::TopRight,
+            "bottom-left" => Self::BottomLeft,
+            "bottom-right" => Self::BottomRight,
+            other => return Err(CornerError(other.chars().take(32).collect())),
+        })
+    }
 }
 
 /// The picture has no room for the clock, and was left as it is.
@@ -155,11 +219,7 @@ impl Text {
         let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
         let mut text = Self::default();
         // Never fails: whatever is written fits.
-        let _ = write!(text, "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} UTC");
-        if offset.0 != 0 {
-            let (sign, minutes) = (if offset.0 < 0 { '-' } else { '+' }, offset.0.unsigned_abs());
-            let _ = write!(text, "{sign}{:02}:{:02}", minutes / 60, minutes % 60);
-        }
+        let _ = write!(text, "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} {offset}");
         text
     }
 
@@ -261,7 +321,27 @@ mod tests {
         assert_eq!(picture, before);
     }
 
+    #[test]
+    fn offsets_and_corners_are_read_and_what_is_none_is_refused_in_words() {
+        for (text, minutes) in [("UTC", 0), ("+05:30", 330), ("UTC-03:00", -180), ("-00:15", -15), ("+14:00", 840)] {
+            assert_eq!(text.parse(), Ok(UtcOffset::from_minutes(minutes).unwrap()), "{text}");
+        }
+        for text in ["", "+", "+5:30", "05:30", "+14:01", "+01:60", "+é:00", "utc", "UTCUTC", "++1:00", "+01:0a"] {
+            let error = text.parse::<UtcOffset>().unwrap_err();
+            assert!(error.to_string().starts_with(&format!("{text:?} is not an offset from UTC like")), "{error}");
+        }
+        assert_eq!("bottom-right".parse(), Ok(Corner::BottomRight));
+        let error = "left".parse::<Corner>().unwrap_err();
+        assert_eq!(error.to_string(), "\"left\" is not a corner: top-left, top-right, bottom-left or bottom-right");
+    }
+
     proptest! {
+        #[test]
+        fn an_offset_is_read_as_it_is_shown(minutes in -840..=840_i16) {
+            let offset = UtcOffset::from_minutes(minutes).unwrap();
+            prop_assert_eq!(offset.to_string().parse(), Ok(offset));
+        }
+
         #[test]
         fn any_moment_in_any_corner_of_any_picture_is_drawn_or_refused(
             (width, height) in (1..400_u32, 1..60_u32),

@@ -58,6 +58,11 @@ impl Picture {
         &self.samples
     }
 
+    /// All samples, to write to.
+    pub fn samples_mut(&mut self) -> &mut [u8] {
+        &mut self.samples
+    }
+
     /// Planes Y, U, V; their strides are the width and the chroma width.
     pub fn planes(&self) -> [&[u8]; 3] {
         let (y, chroma) = self.samples.split_at(self.size.pixels());

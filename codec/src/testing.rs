@@ -1,7 +1,7 @@
 //! A scene to test with: no file, no licence, the same on every machine.
 
 use crate::picture::Picture;
-use crate::units::{Color, Size};
+use crate::units::{Color, Matrix, Range, Size};
 
 /// A fixed camera's view made of numbers: a still gradient with texture, a bright block that moves, mild sensor noise.
 ///
@@ -66,6 +66,70 @@ impl Scene {
                 }
             }
         }
+    }
+}
+
+/// Colour bars at 75 % (SMPTE EG 1), left to right: red, green, blue from 0 to 1.
+pub const BARS: [[f64; 3]; 8] = [
+    [0.75, 0.75, 0.75],
+    [0.75, 0.75, 0.0],
+    [0.0, 0.75, 0.75],
+    [0.0, 0.75, 0.0],
+    [0.75, 0.0, 0.75],
+    [0.75, 0.0, 0.0],
+    [0.0, 0.0, 0.75],
+    [0.0, 0.0, 0.0],
+];
+
+/// [`BARS`] as samples that mean `color`, by the formulas of ITU-T H.273 §8.3.
+pub fn bars(size: Size, color: Color) -> Picture {
+    let mut picture = Picture::black(size, color);
+    let widths = [size.width(), size.chroma_width(), size.chroma_width()];
+    for (plane, (samples, width)) in picture.planes_mut().into_iter().zip(widths).enumerate() {
+        for row in samples.chunks_exact_mut(width as usize) {
+            for (x, sample) in row.iter_mut().enumerate() {
+                let bar = BARS.get(x * BARS.len() / width as usize).copied().unwrap_or_default();
+                *sample = ycbcr(bar, color).get(plane).map_or(0, |value| value.round().clamp(0.0, 255.0) as u8);
+            }
+        }
+    }
+    picture
+}
+
+/// Y, Cb and Cr of 8 bits for red, green and blue from 0 to 1.
+pub fn ycbcr([red, green, blue]: [f64; 3], color: Color) -> [f64; 3] {
+    let (of_red, of_blue) = weights(color.matrix);
+    let luma = of_red * red + (1.0 - of_red - of_blue) * green + of_blue * blue;
+    let (cb, cr) = ((blue - luma) / (2.0 - 2.0 * of_blue), (red - luma) / (2.0 - 2.0 * of_red));
+    match color.range {
+        Range::Limited => [16.0 + 219.0 * luma, 128.0 + 224.0 * cb, 128.0 + 224.0 * cr],
+        Range::Full => [255.0 * luma, 128.0 + 255.0 * cb, 128.0 + 255.0 * cr],
+    }
+}
+
+/// Red, green and blue from 0 to 1 of a place in a picture, as the picture says that its samples are meant.
+///
+/// # Panics
+/// If the place is outside: this is for tests.
+pub fn rgb(picture: &Picture, x: usize, y: usize) -> [f64; 3] {
+    let (width, chroma_width) = (picture.size().width() as usize, picture.size().chroma_width() as usize);
+    let [luma, u, v] = picture.planes();
+    let chroma = y / 2 * chroma_width + x / 2;
+    let [luma, u, v] = [luma[y * width + x], u[chroma], v[chroma]].map(f64::from);
+    let (luma, cb, cr) = match picture.color().range {
+        Range::Limited => ((luma - 16.0) / 219.0, (u - 128.0) / 224.0, (v - 128.0) / 224.0),
+        Range::Full => (luma / 255.0, (u - 128.0) / 255.0, (v - 128.0) / 255.0),
+    };
+    let (of_red, of_blue) = weights(picture.color().matrix);
+    let (red, blue) = (luma + cr * (2.0 - 2.0 * of_red), luma + cb * (2.0 - 2.0 * of_blue));
+    [red, (luma - of_red * red - of_blue * blue) / (1.0 - of_red - of_blue), blue]
+}
+
+/// Parts of red and blue in luma (ITU-T H.273 Table 4).
+fn weights(matrix: Matrix) -> (f64, f64) {
+    match matrix {
+        Matrix::Bt601 => (0.299, 0.114),
+        Matrix::Bt709 => (0.2126, 0.0722),
     }
 }
 

@@ -1,6 +1,6 @@
 //! How well a camera delivers.
 
-use doorframe::sensor::{self, Clock, Source, Wanted};
+use doorframe::sensor::{self, Clock, Decoding, Source, Wanted};
 use doorframe_codec::units::Uptime;
 use std::error::Error;
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ pub(crate) fn capture(source: &str, seconds: u64, mode: &str) -> Result<String, 
 
 fn run(source: &Source, wanted: Wanted, long: Duration) -> Result<String, Box<dyn Error>> {
     let clock = Clock::new(Instant::now());
-    let mut sensor = sensor::open(source, wanted, clock)?;
+    let mut sensor = sensor::open(source, wanted, clock, &Decoding::Here)?;
     println!("{} (open after {} ms)", sensor.name(), clock.now().as_micros() / 1000);
     let mut seen = Seen::default();
     let mut end = None;

@@ -1,6 +1,7 @@
 //! A camera whose source has coded its pictures: seal → publish, without a look at them.
 
-use super::{CameraError, CameraState, Live, Run, is_news};
+use super::live::Live;
+use super::{CameraError, CameraState, Run, is_news};
 use crate::sensor::CodedSensor;
 use doorframe_codec::units::{TemporalLayer, Uptime};
 use doorframe_transport::rate::Pace;

@@ -70,7 +70,7 @@ impl CameraCommand {
         let mut config = self.camera.config(identity, vec![owner], *device_secret)?;
         config.boot = boot;
         let camera = Camera::start(config, hub, Clock::new(Instant::now()))?;
-        let (mut states, mut uplinks) = (camera.state(), camera.uplink());
+        let (mut states, mut uplinks, mut events) = (camera.state(), camera.uplink(), camera.events());
         let (mut line, mut rates) = (status::StatusLine::new(), status::Rates::new());
         let mut tick = tokio::time::interval(status::TICK);
         let end = status::until(self.seconds.map(Duration::from_secs));
@@ -86,6 +86,8 @@ impl CameraCommand {
                     line.say(&status::camera_state(&state));
                 }
                 Ok(()) = uplinks.changed() => line.say(&status::uplink_state(&uplinks.borrow_and_update().clone())),
+                // Of events that came faster than they were read, the newest are enough here.
+                Ok(event) = events.recv() => line.say(&status::motion(&event)),
                 _ = tick.tick() => {
                     if camera.is_over() {
                         break;

@@ -74,7 +74,8 @@ impl Demo {
 
 /// Shows what the camera does until Ctrl-C, or until it ends.
 async fn show(camera: &Camera) {
-    let (mut states, mut line, mut rates) = (camera.state(), status::StatusLine::new(), status::Rates::new());
+    let (mut states, mut events) = (camera.state(), camera.events());
+    let (mut line, mut rates) = (status::StatusLine::new(), status::Rates::new());
     let mut tick = tokio::time::interval(status::TICK);
     let end = status::until(None);
     tokio::pin!(end);
@@ -88,6 +89,8 @@ async fn show(camera: &Camera) {
                 }
                 line.say(&status::camera_state(&state));
             }
+            // Of events that came faster than they were read, the newest are enough here.
+            Ok(event) = events.recv() => line.say(&status::motion(&event)),
             _ = tick.tick() => {
                 if camera.is_over() {
                     return;

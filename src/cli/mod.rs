@@ -6,17 +6,25 @@ mod hub;
 mod page;
 mod save;
 mod status;
+mod version;
 mod watch;
 
 use clap::{Args, Parser, Subcommand};
-use doorframe::camera::{CameraConfig, CameraError};
+use doorframe::camera::{CameraConfig, CameraError, Denoise, FrontConfig};
+use doorframe::codec::denoise::Strength;
 use doorframe::codec::mask::{Mask, Polygon};
+use doorframe::codec::motion::{self, Sensitivity};
+use doorframe::codec::overlay::{Clock, Corner, UtcOffset};
 use doorframe::codec::units::{Bitrate, FrameRate, Size};
+use doorframe::codec::zones::Zones;
 use doorframe::encoder::EncoderChoice;
 use doorframe::link::{Alias, LinkError};
+#[cfg(target_os = "linux")]
+use doorframe::sensor::Decoding;
 use doorframe::sensor::{Source, Wanted};
 use doorframe::transport::identity::SigningKey;
-use std::path::PathBuf;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
 use std::time::Duration;
@@ -41,6 +49,8 @@ enum Command {
     Watch(watch::Watch),
     /// Watch in a browser: serves the page on this machine and opens it.
     Page(page::PageCommand),
+    /// Say what this program is made of, and how fast it can be here.
+    Version(version::Version),
 }
 
 /// What a camera takes from the command line.
@@ -66,8 +76,40 @@ struct CameraArgs {
     #[arg(long, value_parser = clap::value_parser!(u8).range(1..=16))]
     threads: Option<u8>,
     /// A zone that never leaves the camera, as corners from 0,0 (top left) to 1,1: "0,0 0.4,0 0.4,0.5". May be given several times.
-    #[arg(long, value_name = "POLYGON", value_parser = parse_polygon)]
+    #[arg(long, value_name = "POLYGON")]
     mask: Vec<Polygon>,
+    /// A zone in which motion counts, likewise. Without any it is the whole picture.
+    #[arg(long, value_name = "POLYGON")]
+    motion_zone: Vec<Polygon>,
+    /// More zones, from a file with a line each: watch POLYGON, or mask POLYGON.
+    #[arg(long, value_name = "FILE")]
+    zones: Option<PathBuf>,
+    /// How little is taken for motion: 1 to 100.
+    #[arg(long, value_name = "PERCENT", default_value = "50", value_parser = parse_sensitivity)]
+    sensitivity: Sensitivity,
+    /// Take the sensor's noise out before it costs bits: on, off, or auto, which is on in the dark. Some 2 ms of delay at 1280x720.
+    #[arg(long, value_name = "WHEN", default_value = "auto", value_parser = parse_denoise)]
+    denoise: Denoise,
+    /// Burn a clock into the picture, in UTC or with an offset: --clock, --clock=+05:30.
+    #[arg(long, value_name = "OFFSET", num_args = 0..=1, require_equals = true, default_missing_value = "UTC")]
+    clock: Option<UtcOffset>,
+    /// Where the clock stands: top-left, top-right, bottom-left or bottom-right.
+    #[arg(long, value_name = "CORNER", default_value = "top-left", requires = "clock")]
+    clock_corner: Corner,
+}
+
+fn parse_sensitivity(text: &str) -> Result<Sensitivity, String> {
+    let sensitivity = text.parse().ok().and_then(Sensitivity::new);
+    sensitivity.ok_or_else(|| format!("{text:?} is not a sensitivity from 1 to 100"))
+}
+
+fn parse_denoise(text: &str) -> Result<Denoise, String> {
+    match text {
+        "auto" => Ok(Denoise::Auto),
+        "off" => Ok(Denoise::Off),
+        "on" => Ok(Denoise::On(Strength::NORMAL)),
+        _ => Err(format!("{text:?} is not on, off or auto")),
+    }
 }
 
 fn parse_wanted(text: &str) -> Result<Wanted, String> {
@@ -79,16 +121,6 @@ fn parse_wanted(text: &str) -> Result<Wanted, String> {
     Ok(Wanted { size: size.ok_or_else(wrong)?, rate: rate.ok_or_else(wrong)? })
 }
 
-fn parse_polygon(text: &str) -> Result<Polygon, String> {
-    let corner = |corner: &str| {
-        let (x, y) = corner.split_once(',')?;
-        Some((x.parse::<f32>().ok()?, y.parse::<f32>().ok()?))
-    };
-    let corners: Option<Vec<_>> = text.split_whitespace().map(corner).collect();
-    let corners = corners.ok_or_else(|| format!("{text:?} is not a list of corners like \"0,0 0.4,0 0.4,0.5\""))?;
-    Polygon::new(corners).map_err(|error| error.to_string())
-}
-
 impl CameraArgs {
     fn config(
         self,
@@ -96,20 +128,48 @@ impl CameraArgs {
         devices: Vec<doorframe::transport::identity::DevicePublicKey>,
         device_secret: [u8; 32],
     ) -> Result<CameraConfig, Failure> {
+        let front = self.front()?;
         let source = self.source.unwrap_or_else(Source::default_for_this_machine);
         let mut config = CameraConfig::new(source, identity, devices, device_secret);
         config.alias = self.name;
         config.encoder = self.encoder;
         config.bitrate = Bitrate::from_kbps(self.bitrate);
         config.wanted = self.size;
+        #[cfg(target_os = "linux")]
+        if doorframe::codec::sandbox::SUPPORTED {
+            // `main` knows the part.
+            config.decoding = Decoding::Apart(doorframe::codec::sandbox::Program::this());
+        }
         if let Some(threads) = self.threads {
             config.threads = threads;
         }
-        if !self.mask.is_empty() {
-            config.mask = Some(Mask::new(self.mask).map_err(Failure::of)?);
-        }
+        config.front = front;
         Ok(config)
     }
+
+    fn front(&self) -> Result<FrontConfig, Failure> {
+        let mut zones = self.zones.as_deref().map_or(Ok(Zones::default()), read_zones)?;
+        zones.mask.extend_from_slice(&self.mask);
+        zones.watch.extend_from_slice(&self.motion_zone);
+        let mut motion = motion::Config::default();
+        motion.zones = zones.watch;
+        motion.sensitivity = self.sensitivity;
+        let mut front = FrontConfig::default();
+        front.mask = Some(Mask::new(zones.mask).map_err(Failure::of)?);
+        front.motion = Some(motion.check().map_err(Failure::of)?);
+        front.denoise = self.denoise;
+        front.clock = self.clock.map(|offset| Clock { corner: self.clock_corner, offset });
+        Ok(front)
+    }
+}
+
+fn read_zones(path: &Path) -> Result<Zones, Failure> {
+    let failed =
+        |error: &dyn std::fmt::Display| Failure(format!("cannot use the zones in {}: {error}", path.display()));
+    let file = std::fs::File::open(path).map_err(|error| failed(&error))?;
+    let mut bytes = Vec::new();
+    file.take(Zones::MAX_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(|error| failed(&error))?;
+    Zones::parse(&bytes).map_err(|error| failed(&error))
 }
 
 /// How a run ends and what it leaves.
@@ -176,6 +236,7 @@ pub(crate) fn run() -> ExitCode {
             Command::Camera(camera) => camera.run().await,
             Command::Watch(watch) => watch.run().await,
             Command::Page(page) => page.run().await,
+            Command::Version(version) => version.run(),
         }
     });
     // A thread that hangs in a driver must not keep the program from ending.

@@ -1,6 +1,7 @@
 //! What a person sees while it runs: changes of state, and one line of figures that stays in place.
 
-use doorframe::camera::{CameraState, UplinkState};
+use doorframe::camera::{CameraState, MotionEvent, UplinkState};
+use doorframe::codec::motion::Motion;
 use doorframe::report::{CameraStats, Report, ViewerStats};
 use doorframe::viewer::ViewerState;
 use std::io::{IsTerminal as _, Write as _};
@@ -71,7 +72,32 @@ impl Rates {
 pub(super) fn camera_line(rates: &mut Rates, stats: &CameraStats) -> String {
     let (fps, kbps) = rates.look(stats.frames_sealed, stats.bytes_sealed);
     let encode = stats.encode.percentiles().map_or(0.0, |p| p.p50);
-    format!("camera {fps:4.1} fps  {kbps:5.0} kbit/s  encode {encode:.1} ms  sealed {} frames", stats.frames_sealed)
+    let motion =
+        if stats.motion_events > 0 { format!("  motion {} times", stats.motion_events) } else { String::new() };
+    let frames = stats.frames_sealed;
+    format!("camera {fps:4.1} fps  {kbps:5.0} kbit/s  encode {encode:.1} ms  sealed {frames} frames{motion}")
+}
+
+/// What moved, with its share of what is watched, how plain it was, and where.
+pub(super) fn motion(event: &MotionEvent) -> String {
+    let plain = |motion: &Motion| {
+        let bounds = motion.bounds;
+        format!(
+            "{:.1} % of what is watched, score {:.1}, within {:.2},{:.2} {:.2},{:.2}",
+            motion.area * 100.0,
+            motion.score,
+            bounds.left,
+            bounds.top,
+            bounds.right,
+            bounds.bottom
+        )
+    };
+    match event {
+        MotionEvent::Began { motion, .. } => format!("motion   began: {}", plain(motion)),
+        MotionEvent::Ended { began, at, most } => {
+            format!("motion   ended after {:.1} s; at most {}", at.since(*began).as_secs_f32(), plain(most))
+        }
+    }
 }
 
 pub(super) fn viewer_line(rates: &mut Rates, stats: &ViewerStats) -> String {
@@ -127,12 +153,19 @@ pub(super) fn table(report: &Report) -> String {
     if report.alarms > 0 || report.epochs_unproved > 0 {
         lines.push(format!("ALARMS    {}, epochs without their closing {}", report.alarms, report.epochs_unproved));
     }
+    if let Some(events) = report.motion_events {
+        lines.push(format!("motion    {events} times"));
+    }
     let kbps = report.bytes_sealed as f64 * 8.0 / report.seconds.max(0.001) / 1000.0;
     lines.push(format!("bytes     {} ({kbps:.0} kbit/s)", report.bytes_sealed));
     let latency = report.latency_ms;
     lines.push("ms             p50     p99     max".into());
     for (name, times) in [
         ("convert", latency.convert),
+        ("  mask", latency.mask),
+        ("  motion", latency.motion),
+        ("  denoise", latency.denoise),
+        ("  clock", latency.clock),
         ("encode", latency.encode),
         ("seal", latency.seal),
         ("network", latency.network),
@@ -148,7 +181,7 @@ pub(super) fn table(report: &Report) -> String {
         lines.push(format!("first picture after {ms:.0} ms"));
     }
     if let Some(db) = report.psnr_y_db {
-        lines.push(format!("PSNR      {db:.1} dB (luma, against the source)"));
+        lines.push(format!("PSNR      {db:.1} dB (luma, against what the encoder was given)"));
     }
     if let (Some(cpu), Some(rss)) = (report.cpu_seconds, report.rss_mb) {
         lines.push(format!("process   {:.0} % of one core, {rss:.0} MB", cpu / report.seconds.max(0.001) * 100.0));

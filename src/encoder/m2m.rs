@@ -277,6 +277,11 @@ impl Encoder for M2mEncoder {
         mplane::set_interval(&self.device, rate.den(), rate.num()).map_err(status)
     }
 
+    /// Always by a keyframe: these devices keep their references to themselves.
+    fn recover(&mut self, _good: MediaTime) -> Result<(), EncodeError> {
+        set_control(&self.device, Control::FORCE_KEYFRAME, 1).map_err(status)
+    }
+
     fn delay(&self) -> usize {
         self.delay
     }
@@ -313,7 +318,7 @@ impl Running {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use doorframe_codec::decoder::{Decoder, Limits};
+    use doorframe_codec::decoder::{Decoder, Limits, Shown};
     use doorframe_codec::encoder::Config;
     use doorframe_codec::h264::openh264::Openh264Decoder;
 
@@ -349,7 +354,7 @@ mod tests {
         assert!(units[20].is_keyframe(), "a keyframe on demand");
         for (index, unit) in units.iter().enumerate() {
             assert_eq!(unit.at, MediaTime::from_ticks(index as u64 * 3000));
-            assert_eq!(decoder.decode(unit, &mut decoded), Ok(true), "picture {index}");
+            assert_eq!(decoder.decode(unit, &mut decoded), Ok(Shown::Picture), "picture {index}");
             let luma = decoded.planes()[0][decoded.size().pixels() / 2];
             assert!(luma.abs_diff(40 + (index as u8) * 4) < 8, "picture {index} is {luma}");
         }

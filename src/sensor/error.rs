@@ -135,6 +135,14 @@ pub enum SensorError {
         /// What the decoder or the reader said about the first of them.
         why: String,
     },
+    /// The process that decodes the clip does not start.
+    #[error("the clip {clip} cannot be decoded: {why}")]
+    Decoder {
+        /// Which clip.
+        clip: String,
+        /// What went wrong.
+        why: String,
+    },
     /// A pattern that has no room for its frame counter.
     #[error("a test pattern of {0} is too small: the least is {least}", least = Pattern::SMALLEST)]
     PatternSize(Size),
@@ -174,6 +182,7 @@ impl SensorError {
             | Self::NotAClip { .. }
             | Self::Clip { .. }
             | Self::NoPicture { .. }
+            | Self::Decoder { .. }
             | Self::PatternSize(_)
             | Self::Frame(_)
             | Self::Thread { .. } => true,

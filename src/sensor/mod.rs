@@ -91,13 +91,30 @@ impl Default for Wanted {
     }
 }
 
+/// Where a clip that somebody else made is decoded.
+#[derive(Clone, Debug, Default)]
+pub enum Decoding {
+    /// In this process: for clips that are known.
+    #[default]
+    Here,
+    /// In a process of its own that can do nothing else. The program must know the part
+    /// ([`sandbox::serve`](doorframe_codec::sandbox::serve)), as `doorframe` does.
+    #[cfg(target_os = "linux")]
+    Apart(doorframe_codec::sandbox::Program),
+}
+
 /// Opens `source`. A clip has its own size and rate; a pattern that names its own keeps them.
 ///
-/// Capture times of its frames are on `clock`.
+/// Capture times of its frames are on `clock`. A clip from a file is decoded where `decoding` says.
 ///
 /// # Errors
 /// What is wrong with the source and what to do about it.
-pub fn open(source: &Source, wanted: Wanted, clock: Clock) -> Result<Box<dyn Sensor>, SensorError> {
+pub fn open(
+    source: &Source,
+    wanted: Wanted,
+    clock: Clock,
+    decoding: &Decoding,
+) -> Result<Box<dyn Sensor>, SensorError> {
     Ok(match source {
         #[cfg(target_os = "linux")]
         Source::V4l2(Some(path)) => Box::new(v4l2::Camera::open(path, wanted, clock)?),
@@ -105,7 +122,7 @@ pub fn open(source: &Source, wanted: Wanted, clock: Clock) -> Result<Box<dyn Sen
         Source::V4l2(None) => Box::new(v4l2::Camera::open_first(wanted, clock)?),
         #[cfg(not(target_os = "linux"))]
         Source::V4l2(_) => return Err(SensorError::NotThisSystem),
-        Source::Clip(Some(path)) => Box::new(Clip::open(path, clock)?),
+        Source::Clip(Some(path)) => Box::new(Clip::open(path, clock, decoding)?),
         Source::Clip(None) => Box::new(Clip::built_in(clock)?),
         Source::Pattern(own) => Box::new(Pattern::new(own.unwrap_or(wanted), clock)?),
     })

@@ -247,7 +247,7 @@ impl Screen {
             }
         };
         let decoded = wall_us();
-        if !shown {
+        if !shown.is_picture() {
             return;
         }
         self.sink.picture(&self.picture, unit.at);

@@ -3,7 +3,7 @@
 use crate::access_unit::{AccessUnit, Codec};
 use crate::av1::obu::Sequence;
 use crate::av1::{Facts, facts};
-use crate::decoder::{DecodeError, Decoder, Limits};
+use crate::decoder::{DecodeError, Decoder, Limits, Shown};
 use crate::picture::Picture;
 use crate::units::{Color, Size};
 use ::rav1d::include::dav1d::data::Dav1dData;
@@ -28,7 +28,7 @@ const MAX_CALLS: usize = 16;
 /// it in a process that may fall.
 ///
 /// AV1 frames carry no number that would show a gap: after a loss it is for the caller to wait for a keyframe, with
-/// [`reset`](Self::reset).
+/// [`reset`](Decoder::reset). For the same reason nothing is concealed.
 pub struct Rav1dDecoder {
     raw: Option<Raw>,
     limits: Limits,
@@ -46,13 +46,6 @@ impl Rav1dDecoder {
     /// A decoder with as many threads as given, 2 to 16. They share the work on one picture: no delay comes of them.
     pub fn with_threads(limits: Limits, threads: u8) -> Self {
         Self { raw: None, limits, threads: threads.clamp(2, 16), sequence: None, waits: true }
-    }
-
-    /// Forgets everything; waits for a keyframe.
-    pub fn reset(&mut self) {
-        self.raw = None;
-        self.sequence = None;
-        self.waits = true;
     }
 
     /// Refuses what is over the limits or cannot be decoded, before the library sees it.
@@ -75,9 +68,9 @@ impl Rav1dDecoder {
         if self.waits && facts.frames > 0 { Err(DecodeError::NeedsKeyframe) } else { Ok(()) }
     }
 
-    fn decode_admitted(&mut self, data: &[u8], picture: &mut Picture) -> Result<bool, DecodeError> {
+    fn decode_admitted(&mut self, data: &[u8], picture: &mut Picture) -> Result<Shown, DecodeError> {
         if data.is_empty() {
-            return Ok(false);
+            return Ok(Shown::Nothing);
         }
         let damaged = |status: i32| DecodeError::Damaged(status.into());
         let raw = match &mut self.raw {
@@ -86,7 +79,7 @@ impl Rav1dDecoder {
         };
         let color = self.sequence.map(|sequence| sequence.color_or_usual()).unwrap_or_default();
         let mut input = Input::new(data).ok_or(damaged(-libc::ENOMEM))?;
-        let mut shown = false;
+        let mut shown = Shown::Nothing;
         let mut idle = false;
         for _ in 0..MAX_CALLS {
             let sent = raw.send(&mut input);
@@ -96,7 +89,7 @@ impl Rav1dDecoder {
             match raw.receive() {
                 Ok(image) => {
                     image.copy_to(color, self.limits, picture)?;
-                    (shown, idle) = (true, false);
+                    (shown, idle) = (Shown::Picture, false);
                 }
                 // Asked once it gives what is finished; asked again it waits for what is in flight.
                 Err(AGAIN) if !idle || !input.is_used_up() => idle = true,
@@ -109,7 +102,7 @@ impl Rav1dDecoder {
 }
 
 impl Decoder for Rav1dDecoder {
-    fn decode(&mut self, unit: &AccessUnit, picture: &mut Picture) -> Result<bool, DecodeError> {
+    fn decode(&mut self, unit: &AccessUnit, picture: &mut Picture) -> Result<Shown, DecodeError> {
         if unit.codec != Codec::Av1 {
             return Err(DecodeError::Codec { given: unit.codec, wanted: Codec::Av1 });
         }
@@ -123,6 +116,12 @@ impl Decoder for Rav1dDecoder {
             self.reset();
         }
         shown
+    }
+
+    fn reset(&mut self) {
+        self.raw = None;
+        self.sequence = None;
+        self.waits = true;
     }
 
     fn name(&self) -> String {

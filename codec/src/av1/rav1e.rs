@@ -40,6 +40,10 @@ impl Rav1eEncoder {
             let what = format!("{} temporal layers", config.temporal_layers);
             return Err(ConfigError::Unsupported { encoder: NAME, what, range: "1" });
         }
+        if config.recovery {
+            let what = "recovery without a keyframe".to_owned();
+            return Err(ConfigError::Unsupported { encoder: NAME, what, range: "keyframes" });
+        }
         let color = Color::default();
         let context = context(&config, color).ok_or(ConfigError::Start { encoder: NAME, status: 0 })?;
         Ok(Self { context, config, color, inside: VecDeque::new(), started: false })
@@ -105,6 +109,10 @@ impl Encoder for Rav1eEncoder {
             return Ok(());
         }
         Err(EncodeError::Fixed { encoder: NAME, what: "frame rate" })
+    }
+
+    fn recover(&mut self, _good: MediaTime) -> Result<(), EncodeError> {
+        Err(EncodeError::Fixed { encoder: NAME, what: "references" })
     }
 
     fn delay(&self) -> usize {

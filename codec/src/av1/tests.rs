@@ -2,7 +2,7 @@ use super::*;
 use crate::access_unit::{AccessUnit, Codec, Kind};
 use crate::av1::rav1d::Rav1dDecoder;
 use crate::av1::rav1e::Rav1eEncoder;
-use crate::decoder::{DecodeError, Decoder, Limits};
+use crate::decoder::{DecodeError, Decoder, Limits, Shown};
 use crate::encoder::{Config, EncodeError, Encoder};
 use crate::picture::Picture;
 use crate::testing::{Random, Scene};
@@ -52,7 +52,7 @@ fn every_picture_comes_back_in_order_and_looks_the_same() {
             assert_eq!(unit.at, MediaTime::from_ticks(index as u64 * 3000));
             assert_eq!(unit.is_keyframe(), index == 0 || index == 6, "picture {index}");
             assert_eq!(facts(&unit.data).is_keyframe(), unit.is_keyframe());
-            assert_eq!(decoder.decode(unit, &mut picture), Ok(true));
+            assert_eq!(decoder.decode(unit, &mut picture), Ok(Shown::Picture));
             let db = picture.psnr_y(&scene().picture(index as u64)).unwrap();
             assert!(db > 35.0, "picture {index}: {db} dB");
             assert_eq!(picture.color(), FULL_601);
@@ -88,7 +88,7 @@ fn a_decoder_waits_for_a_keyframe_and_keeps_its_limits() {
     let units = units(3, &[], 1);
     let (mut decoder, mut picture) = (Rav1dDecoder::new(Limits::default()), blank());
     assert_eq!(decoder.decode(&units[1], &mut picture), Err(DecodeError::NeedsKeyframe));
-    assert_eq!(decoder.decode(&units[0], &mut picture), Ok(true));
+    assert_eq!(decoder.decode(&units[0], &mut picture), Ok(Shown::Picture));
     decoder.reset();
     assert_eq!(decoder.decode(&units[1], &mut picture), Err(DecodeError::NeedsKeyframe));
     let small = Limits { pixels: size().pixels() - 1, ..Limits::default() };
@@ -118,7 +118,7 @@ fn damaged_units_never_panic_and_the_next_keyframe_heals() {
         }
         let cut = good[0].data.slice(..good[0].data.len() / 2);
         assert!(decoder.decode(&AccessUnit { data: cut, ..good[0].clone() }, &mut picture).is_err());
-        assert_eq!(decoder.decode(&good[0], &mut picture), Ok(true));
+        assert_eq!(decoder.decode(&good[0], &mut picture), Ok(Shown::Picture));
         assert!(picture.psnr_y(&scene().picture(0)).unwrap() > 30.0);
     }
 }

@@ -8,7 +8,7 @@ fn size() -> Size {
 }
 
 /// Adds noise of about this standard deviation: the sum of four uniform numbers.
-fn noisy(clean: &Picture, sigma: f32, seed: u64) -> Picture {
+pub(super) fn noisy(clean: &Picture, sigma: f32, seed: u64) -> Picture {
     let mut random = Random::new(seed);
     let mut picture = clean.clone();
     for plane in picture.planes_mut() {
@@ -21,7 +21,7 @@ fn noisy(clean: &Picture, sigma: f32, seed: u64) -> Picture {
 }
 
 /// A still, textured wall.
-fn wall() -> Picture {
+pub(super) fn wall() -> Picture {
     let mut picture = Scene::new(size(), 1).with_noise(0).picture(0);
     let flat = Scene::new(size(), 1).with_noise(0).picture(40);
     // The block of the one where the other has none.
@@ -34,7 +34,7 @@ fn wall() -> Picture {
 }
 
 /// The wall with a block of 40x60 and another grey in front of it, its left edge at `x`.
-fn walker(x: usize, grey: u8) -> Picture {
+pub(super) fn walker(x: usize, grey: u8) -> Picture {
     let mut picture = wall();
     for row in picture.planes_mut()[0].chunks_exact_mut(SIZE.0).skip(60).take(60) {
         for (at, sample) in row[x..x + 40].iter_mut().enumerate() {

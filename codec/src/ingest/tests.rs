@@ -296,7 +296,7 @@ fn places_on_the_screen_are_followed_past_their_wrap() {
 #[cfg(feature = "h264")]
 #[test]
 fn what_comes_out_is_decoded() {
-    use crate::decoder::{Decoder, Limits};
+    use crate::decoder::{Decoder, Limits, Shown};
     let mut ingest = Ingest::new(Framing::AnnexBAnywhere);
     let mut units = Vec::new();
     for piece in TWO_SLICES.chunks(7) {
@@ -306,7 +306,7 @@ fn what_comes_out_is_decoded() {
     units.extend(std::iter::from_fn(|| ingest.poll_unit()));
     let mut decoder = crate::h264::openh264::Openh264Decoder::new(Limits::default());
     let mut picture = crate::Picture::black(units[0].size, Default::default());
-    let shown = units.iter().filter(|unit| decoder.decode(unit, &mut picture) == Ok(true)).count();
+    let shown = units.iter().filter(|unit| decoder.decode(unit, &mut picture) == Ok(Shown::Picture)).count();
     assert_eq!((shown, picture.size()), (9, units[0].size));
 }
 

@@ -123,6 +123,24 @@ fn what_stays_becomes_part_of_the_scene() {
 }
 
 #[test]
+fn what_goes_on_when_pictures_cease_is_ended_once() {
+    let mut detector = detector(Vec::new());
+    let mut events = Vec::new();
+    for index in 0..60_u64 {
+        let block = (index >= 40).then(|| (100 + (index as usize - 40) * 6, 120));
+        events.extend(detector.handle_picture(&scene(index, 3, same, block), at(index)));
+    }
+    events.extend(detector.end());
+    assert!(
+        matches!(events[..], [Event::Started { .. }, Event::Ended { at: last, .. }] if last == at(59)),
+        "{events:?}"
+    );
+    assert_eq!(detector.end(), None);
+    assert_eq!(detector.handle_picture(&scene(0, 3, same, None), at(60)), None, "it begins anew");
+    assert_eq!(detector.motion(), None);
+}
+
+#[test]
 fn any_size_is_watched_and_a_new_one_begins_anew() {
     let mut detector = detector(vec![Polygon::new(vec![(0.0, 0.0), (1.0, 0.0), (1.0, 1.0)]).unwrap()]);
     for (width, height) in [(1, 1), (7, 3), (8, 8), (100, 30), (30, 200), (1922, 18)] {

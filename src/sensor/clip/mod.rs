@@ -6,7 +6,7 @@ mod reel;
 pub use coded::CodedClip;
 
 use super::pace::Pace;
-use super::{Clock, Losses, Sensor, SensorError, even, lend};
+use super::{Clock, Decoding, Losses, Sensor, SensorError, even, lend};
 use bytes::Bytes;
 use doorframe_codec::frame::{Format, Plane};
 use doorframe_codec::units::{Color, FrameRate, Matrix, Range, Size};
@@ -71,8 +71,8 @@ impl Clip {
     ///
     /// # Errors
     /// If it cannot be read, is none of these, or not one picture of it can be decoded.
-    pub fn open(path: &Path, clock: Clock) -> Result<Self, SensorError> {
-        Self::of(path.display().to_string(), read(path)?, clock)
+    pub fn open(path: &Path, clock: Clock, decoding: &Decoding) -> Result<Self, SensorError> {
+        Self::of(path.display().to_string(), read(path)?, clock, decoding)
     }
 
     /// Opens the clip that is built into the program.
@@ -80,15 +80,15 @@ impl Clip {
     /// # Errors
     /// Only if no thread can be started.
     pub fn built_in(clock: Clock) -> Result<Self, SensorError> {
-        Self::of(BUILT_IN_NAME.to_owned(), Bytes::from_static(BUILT_IN), clock)
+        Self::of(BUILT_IN_NAME.to_owned(), Bytes::from_static(BUILT_IN), clock, &Decoding::Here)
     }
 
     /// Opens the clip of these bytes; `clip` is what messages call it.
     ///
     /// # Errors
     /// As [`Clip::open`].
-    pub fn of(clip: String, bytes: Bytes, clock: Clock) -> Result<Self, SensorError> {
-        let reel = reel::open(&clip, &bytes)?;
+    pub fn of(clip: String, bytes: Bytes, clock: Clock, decoding: &Decoding) -> Result<Self, SensorError> {
+        let reel = reel::open(&clip, &bytes, decoding)?;
         let rate = reel.rate();
         let (send, ahead) = sync_channel(AHEAD);
         let (spare, used) = channel();
@@ -217,7 +217,8 @@ mod tests {
     use std::time::{Duration, Instant};
 
     fn clip(bytes: &[u8]) -> Result<Clip, SensorError> {
-        Clip::of("a.264".to_owned(), Bytes::copy_from_slice(bytes), Clock::new(Instant::now()))
+        let clock = Clock::new(Instant::now());
+        Clip::of("a.264".to_owned(), Bytes::copy_from_slice(bytes), clock, &Decoding::Here)
     }
 
     fn refusal(bytes: &[u8]) -> String {
@@ -332,7 +333,7 @@ mod tests {
         let mut bytes = [&BUILT_IN[..starts(1)[30]], &BUILT_IN[second_group..]].concat();
         bytes[broken + 4..broken + 60].fill(0xff);
         let clock = Clock::new(Instant::now());
-        let mut clip = Clip::of("a.264".to_owned(), bytes.into(), clock).unwrap();
+        let mut clip = Clip::of("a.264".to_owned(), bytes.into(), clock, &Decoding::Here).unwrap();
         while clip.losses().damaged == 0 && clock.now().as_micros() < 10_000_000 {
             clip.next().unwrap();
         }
@@ -344,7 +345,9 @@ mod tests {
 
     #[test]
     fn a_file_that_cannot_be_read_is_named() {
-        let open = |path: &str| Clip::open(Path::new(path), Clock::new(Instant::now())).unwrap_err().to_string();
+        let open = |path: &str| {
+            Clip::open(Path::new(path), Clock::new(Instant::now()), &Decoding::Here).unwrap_err().to_string()
+        };
         assert!(open("/nowhere/door.264").starts_with("cannot read the clip /nowhere/door.264: No such file"));
         assert!(open("/").starts_with("cannot read the clip /: "));
         assert_eq!(open("/dev/null"), "the clip /dev/null is empty");

@@ -1,14 +1,19 @@
 //! One kind of file each: from its bytes to images, over and over.
 
-use crate::sensor::SensorError;
+use crate::sensor::{Decoding, SensorError};
 use bytes::Bytes;
 use doorframe_codec::access_unit::{Codec, Kind};
 use doorframe_codec::av1::rav1d::Rav1dDecoder;
 use doorframe_codec::clip::{self, ClipError, annexb, ivf, mjpeg, y4m};
-use doorframe_codec::decoder::{DecodeError, Limits};
+use doorframe_codec::decoder::{Limits, Shown};
 use doorframe_codec::h264::openh264::Openh264Decoder;
+#[cfg(target_os = "linux")]
+use doorframe_codec::sandbox::{self, SandboxError as DecodingError};
 use doorframe_codec::units::{Color, FrameRate, MediaTime, Size, TemporalLayer};
 use doorframe_codec::{AccessUnit, Decoder, Picture, av1, h264};
+
+#[cfg(not(target_os = "linux"))]
+type DecodingError = std::convert::Infallible;
 
 /// One image of a clip.
 #[derive(Clone, Debug)]
@@ -55,30 +60,28 @@ pub(super) const USUAL_RATE: FrameRate = {
 };
 
 /// Makes a reel of a clip's bytes, by what they begin with.
-pub(super) fn open(clip: &str, bytes: &Bytes) -> Result<Box<dyn Reel>, SensorError> {
-    reel(bytes).map_err(|error| match error {
+pub(super) fn open(clip: &str, bytes: &Bytes, decoding: &Decoding) -> Result<Box<dyn Reel>, SensorError> {
+    let bad = |error| match error {
         ClipError::Empty => SensorError::Empty(clip.to_owned()),
         ClipError::Unknown => SensorError::NotAClip { clip: clip.to_owned(), hint: hint(bytes) },
         error => SensorError::Clip { clip: clip.to_owned(), error },
-    })
-}
-
-fn reel(bytes: &Bytes) -> Result<Box<dyn Reel>, ClipError> {
-    Ok(match clip::sniff(bytes)? {
+    };
+    let decoder = |codec| {
+        decoder(codec, decoding).map_err(|why| SensorError::Decoder { clip: clip.to_owned(), why: why.to_string() })
+    };
+    Ok(match clip::sniff(bytes).map_err(bad)? {
         clip::Kind::AnnexB => {
             let units: Vec<_> = annexb::access_units(bytes).collect();
             let rate = units.iter().find_map(|unit| h264::facts(unit).sps?.rate).unwrap_or(USUAL_RATE);
-            let decoder = Library::H264(Box::new(Openh264Decoder::for_clips(Limits::default())));
-            Box::new(Coded { units, rate, decoder, at: 0 })
+            Box::new(Coded { codec: Codec::H264, units, rate, decoder: decoder(Codec::H264)?, at: 0 })
         }
         clip::Kind::Ivf => {
-            let (header, start) = ivf::Header::parse(bytes)?;
+            let (header, start) = ivf::Header::parse(bytes).map_err(bad)?;
             let units = ivf::frames(bytes, start).map(|frame| frame.data).collect();
-            let decoder = Library::Av1(Box::new(Rav1dDecoder::new(Limits::default())));
-            Box::new(Coded { units, rate: header.rate, decoder, at: 0 })
+            Box::new(Coded { codec: Codec::Av1, units, rate: header.rate, decoder: decoder(Codec::Av1)?, at: 0 })
         }
         clip::Kind::Y4m => {
-            let (header, start) = y4m::Header::parse(bytes)?;
+            let (header, start) = y4m::Header::parse(bytes).map_err(bad)?;
             let (size, color) = (header.size, header.color);
             let frames = y4m::frames(bytes, &header, start);
             let images = frames.map(|data| Some(Image::Samples { size, color, data: bytes.slice_ref(data) })).collect();
@@ -88,7 +91,7 @@ fn reel(bytes: &Bytes) -> Result<Box<dyn Reel>, ClipError> {
             let sized = |data| Some(Image::Jpeg { size: mjpeg::scan(data)?.size?, data: bytes.slice_ref(data) });
             Box::new(Ready { images: mjpeg::pictures(bytes).map(sized).collect(), rate: USUAL_RATE, at: 0 })
         }
-        _ => return Err(ClipError::Unknown),
+        _ => return Err(bad(ClipError::Unknown)),
     })
 }
 
@@ -107,9 +110,10 @@ fn hint(bytes: &[u8]) -> &'static str {
 
 /// Access units, to be decoded.
 struct Coded {
+    codec: Codec,
     units: Vec<Bytes>,
     rate: FrameRate,
-    decoder: Library,
+    decoder: Box<dyn Decoder>,
     /// Which unit is next.
     at: usize,
 }
@@ -120,13 +124,20 @@ impl Reel for Coded {
         while let Some(data) = self.units.get(self.at) {
             let at = self.at;
             self.at += 1;
-            match self.decoder.decode(data, at, &mut picture) {
-                Ok(true) => return Next::Image(Image::Picture(picture)),
-                Ok(false) => {}
-                Err(error) => return Next::Damaged(error.to_string()),
+            match self.decoder.decode(&unit(self.codec, data, at), &mut picture) {
+                Ok(Shown::Nothing) => {}
+                Ok(_) => return Next::Image(Image::Picture(picture)),
+                Err(error) => {
+                    if self.codec == Codec::Av1 {
+                        // AV1 shows no gap by itself: without this, deltas after damage would be decoded from what was before.
+                        self.decoder.reset();
+                    }
+                    return Next::Damaged(error.to_string());
+                }
             }
         }
-        if self.decoder.flush(&mut picture) {
+        // What is damaged at the end is lost.
+        if self.decoder.flush(&mut picture).is_ok_and(Shown::is_picture) {
             return Next::Image(Image::Picture(picture));
         }
         self.decoder.reset();
@@ -139,48 +150,34 @@ impl Reel for Coded {
     }
 }
 
-/// The decoder of a clip.
-enum Library {
-    H264(Box<Openh264Decoder>),
-    Av1(Box<Rav1dDecoder>),
+fn unit(codec: Codec, data: &Bytes, at: usize) -> AccessUnit {
+    let keyframe = match codec {
+        Codec::Av1 => av1::facts(data).is_keyframe(),
+        _ => h264::facts(data).is_keyframe(),
+    };
+    AccessUnit {
+        codec,
+        kind: if keyframe { Kind::Keyframe } else { Kind::Delta },
+        layer: TemporalLayer::BASE,
+        // Decoders read the size from the unit itself.
+        size: NO_SIZE,
+        at: MediaTime::from_ticks(at as u64),
+        data: data.clone(),
+    }
 }
 
-impl Library {
-    fn decode(&mut self, data: &Bytes, at: usize, picture: &mut Picture) -> Result<bool, DecodeError> {
-        let (codec, keyframe) = match self {
-            Self::H264(_) => (Codec::H264, h264::facts(data).is_keyframe()),
-            Self::Av1(_) => (Codec::Av1, av1::facts(data).is_keyframe()),
-        };
-        let unit = AccessUnit {
-            codec,
-            kind: if keyframe { Kind::Keyframe } else { Kind::Delta },
-            layer: TemporalLayer::BASE,
-            // Decoders read the size from the unit itself.
-            size: NO_SIZE,
-            at: MediaTime::from_ticks(at as u64),
-            data: data.clone(),
-        };
-        match self {
-            Self::H264(decoder) => decoder.decode(&unit, picture),
-            Self::Av1(decoder) => {
-                // AV1 shows no gap by itself: without this, deltas after damage would be decoded from what was before.
-                decoder.decode(&unit, picture).inspect_err(|_| decoder.reset())
-            }
-        }
-    }
-
-    /// Whether a picture was still inside at the end of the clip. What is damaged there is lost.
-    fn flush(&mut self, picture: &mut Picture) -> bool {
-        match self {
-            Self::H264(decoder) => decoder.flush(picture).unwrap_or(false),
-            Self::Av1(_) => false,
-        }
-    }
-
-    fn reset(&mut self) {
-        match self {
-            Self::H264(decoder) => decoder.reset(),
-            Self::Av1(decoder) => decoder.reset(),
+/// The decoder of a clip, which may show its pictures in another order than that of their units.
+fn decoder(codec: Codec, decoding: &Decoding) -> Result<Box<dyn Decoder>, DecodingError> {
+    match decoding {
+        Decoding::Here => Ok(match codec {
+            Codec::Av1 => Box::new(Rav1dDecoder::new(Limits::default())),
+            _ => Box::new(Openh264Decoder::for_clips(Limits::default())),
+        }),
+        #[cfg(target_os = "linux")]
+        Decoding::Apart(program) => {
+            let mut config = sandbox::Config::new(codec);
+            config.footage = sandbox::Footage::Clip;
+            Ok(Box::new(sandbox::Sandboxed::new(program.clone(), config)?))
         }
     }
 }

@@ -1,16 +1,17 @@
 //! Access unit to picture.
 
+use super::library::Library;
 use crate::access_unit::{AccessUnit, Codec};
-use crate::decoder::{DecodeError, Decoder, Limits};
+use crate::decoder::{DecodeError, Decoder, Limits, OnDamage, Shown};
 use crate::h264::nal::{Nal, NalKind, nals};
 use crate::h264::params::Sps;
 use crate::h264::{Facts, facts};
 use crate::picture::Picture;
 use crate::units::{Color, Size};
-use ::openh264::decoder::{DecodedYUV, DecoderConfig, Flush};
-use ::openh264::formats::YUVSource as _;
+use ::openh264::decoder::Flush;
 use openh264_sys2 as sys;
 use openh264_sys2::API as _;
+use std::borrow::Cow;
 use std::collections::VecDeque;
 
 /// Decodes H.264 Baseline, Main and High: 8-bit 4:2:0, progressive.
@@ -19,19 +20,25 @@ use std::collections::VecDeque;
 /// A file may have B-frames, whose pictures come later than their units: decode those with
 /// [`for_clips`](Self::for_clips) and [`flush`](Self::flush) it at the end.
 ///
-/// A new parameter set starts a new decoder inside: the library's handling of a change has an open heap over-read
-/// (cisco/openh264 #3925). Error concealment, where that lies, is off: after damage nothing is shown until the next
-/// keyframe, which must have its parameter sets in its own unit. Feed it only what was authenticated, or run it in a
-/// process that may fall.
+/// A new sequence parameter set starts a new decoder inside, and a unit with two different ones is refused: where the size
+/// changes under a decoder that runs, the library counts the macroblocks of the new size in the memory of the old one
+/// (cisco/openh264 #3925, an over-read that is still open, and that turning concealment off does not avoid: they are
+/// counted before it is asked). Feed it only what was authenticated all the same, or run it in a process that may fall.
+///
+/// After damage nothing is shown until the next keyframe, which must have its parameter sets in its own unit; or what
+/// is missing is [concealed](Self::on_damage).
 pub struct Openh264Decoder {
-    inner: Option<::openh264::decoder::Decoder>,
+    inner: Option<Library>,
     limits: Limits,
     flush: Flush,
+    on_damage: OnDamage,
     sps: Option<Sps>,
-    /// Bytes of the sequence parameter sets that `inner` was started with.
-    sets: Vec<u8>,
+    /// Bytes of the sequence parameter set that `inner` was started with.
+    set: Vec<u8>,
     waits: bool,
-    ended: VecDeque<Picture>,
+    /// Whether some of what was shown last was guessed.
+    guesses: bool,
+    ended: VecDeque<(Picture, Shown)>,
 }
 
 impl Openh264Decoder {
@@ -41,48 +48,47 @@ impl Openh264Decoder {
             inner: None,
             limits,
             flush: Flush::Flush,
+            on_damage: OnDamage::Wait,
             sps: None,
-            sets: Vec::new(),
+            set: Vec::new(),
             waits: true,
+            guesses: false,
             ended: VecDeque::new(),
         }
     }
 
-    /// For a file, whose pictures may come in another order than their units.
+    /// For a file, whose pictures may come in another order than their units: [`flush`](Decoder::flush) it at the end.
     pub fn for_clips(limits: Limits) -> Self {
         Self { flush: Flush::NoFlush, ..Self::new(limits) }
     }
 
-    /// The next picture still inside, at the end of a file. `Ok(false)` when there is none.
+    /// The same decoder, before its first unit, doing something else about damage.
     ///
-    /// # Errors
-    /// If the library fails; what was inside is then lost.
-    pub fn flush(&mut self, picture: &mut Picture) -> Result<bool, DecodeError> {
-        self.drain()?;
-        let Some(next) = self.ended.pop_front() else { return Ok(false) };
-        *picture = next;
-        Ok(true)
-    }
-
-    /// Forgets everything; waits for a keyframe.
-    pub fn reset(&mut self) {
-        self.inner = None;
-        self.sps = None;
-        self.waits = true;
-        self.ended.clear();
+    /// Concealing puts the same place of the picture before where slices are missing or damaged; all pictures up to the
+    /// next keyframe then are [`Shown::Concealed`]. It is more C++ on bad bytes: for streams that lose units, not for
+    /// units that a stranger may have made.
+    pub fn on_damage(self, on_damage: OnDamage) -> Self {
+        Self { on_damage, ..self }
     }
 
     /// Moves what the library still holds into `ended`.
     fn drain(&mut self) -> Result<(), DecodeError> {
         let Some(inner) = &mut self.inner else { return Ok(()) };
-        let color = self.sps.map(|sps| sps.color_or_usual()).unwrap_or_default();
-        for image in inner.flush_remaining().map_err(|error| DecodeError::Damaged(error.native_code()))? {
-            let size = shown(&image, self.limits)?;
-            let mut picture = Picture::black(size, color);
-            copy(&image, size, color, &mut picture)?;
-            self.ended.push_back(picture);
+        let (color, shown) = (color(self.sps), shown(self.guesses));
+        for _ in 0..inner.held()? {
+            let Some(image) = inner.flush()? else { break };
+            let mut picture = Picture::black(NO_SIZE, color);
+            image.copy_to(color, self.limits, &mut picture)?;
+            self.ended.push_back((picture, shown));
         }
         Ok(())
+    }
+
+    /// Drains what a file still has to show before it goes on anew. That this fails must not keep the rest from showing.
+    fn drain_clip(&mut self) {
+        if self.flush == Flush::NoFlush {
+            let _ = self.drain();
+        }
     }
 
     /// Refuses what is over the limits or cannot be decoded, before the library sees it.
@@ -97,20 +103,29 @@ impl Openh264Decoder {
             if !sps.is_8_bit_420() {
                 return Err(DecodeError::Layout);
             }
-            let is_set = |nal: &Nal<'_>| matches!(nal.kind(), NalKind::Sps | NalKind::SubsetSps);
-            let sets: Vec<u8> = nals(data).filter(is_set).flat_map(|nal| nal.payload()).copied().collect();
-            if self.inner.is_none() || self.sets != sets {
-                if self.flush == Flush::NoFlush {
-                    // A failure to give its last pictures must not keep the next part of the file from showing.
-                    let _ = self.drain();
-                }
+            let is_set = |nal: &Nal<'_>| nal.kind() == NalKind::Sps;
+            let mut sets: Vec<&[u8]> = nals(data).filter(is_set).map(|nal| nal.payload()).collect();
+            sets.sort_unstable();
+            sets.dedup();
+            if sets.len() > 1 {
+                return Err(DecodeError::ParameterSets(sets.len()));
+            }
+            let set = sets.first().copied().unwrap_or_default();
+            if self.inner.is_none() || self.set != set {
+                self.drain_clip();
                 self.inner = None;
                 self.waits = true;
-                self.sets = sets;
+                self.guesses = false;
+                self.set = set.to_vec();
             }
             self.sps = Some(sps);
         }
         if facts.is_keyframe() {
+            if self.guesses {
+                // What is still inside was guessed too; what comes after the keyframe is not.
+                self.drain_clip();
+                self.guesses = false;
+            }
             self.waits = false;
         }
         if self.waits && facts.slices > 0 {
@@ -119,51 +134,69 @@ impl Openh264Decoder {
         Ok(())
     }
 
-    fn decode_admitted(&mut self, data: &[u8], picture: &mut Picture) -> Result<bool, DecodeError> {
+    fn decode_admitted(&mut self, data: &[u8], slices: usize, picture: &mut Picture) -> Result<Shown, DecodeError> {
         let inner = match &mut self.inner {
             Some(inner) => inner,
-            none => none.insert(start(self.flush)?),
+            none => none.insert(Library::start(self.flush, self.on_damage)?),
         };
-        let color = self.sps.map(|sps| sps.color_or_usual()).unwrap_or_default();
-        match inner.decode(data).map_err(|error| DecodeError::Damaged(error.native_code()))? {
-            Some(image) => {
-                let size = shown(&image, self.limits)?;
-                if self.ended.is_empty() {
-                    copy(&image, size, color, picture)?;
-                } else {
-                    let mut later = Picture::black(size, color);
-                    copy(&image, size, color, &mut later)?;
-                    self.ended.push_back(later);
-                }
+        let color = color(self.sps);
+        let (image, guessed) = inner.decode(&plain(data), slices)?;
+        self.guesses |= guessed;
+        let seen = shown(self.guesses);
+        match image {
+            Some(image) if self.ended.is_empty() => {
+                image.copy_to(color, self.limits, picture)?;
+                return Ok(seen);
             }
-            None if self.ended.is_empty() => return Ok(false),
+            Some(image) => {
+                let mut later = Picture::black(NO_SIZE, color);
+                image.copy_to(color, self.limits, &mut later)?;
+                self.ended.push_back((later, seen));
+            }
             None => {}
         }
-        if let Some(next) = self.ended.pop_front() {
-            *picture = next;
-        }
-        Ok(true)
+        Ok(self.next_ended(picture))
+    }
+
+    fn next_ended(&mut self, picture: &mut Picture) -> Shown {
+        let Some((next, shown)) = self.ended.pop_front() else { return Shown::Nothing };
+        *picture = next;
+        shown
     }
 }
 
 impl Decoder for Openh264Decoder {
-    fn decode(&mut self, unit: &AccessUnit, picture: &mut Picture) -> Result<bool, DecodeError> {
+    fn decode(&mut self, unit: &AccessUnit, picture: &mut Picture) -> Result<Shown, DecodeError> {
         if unit.codec != Codec::H264 {
             return Err(DecodeError::Codec { given: unit.codec, wanted: Codec::H264 });
         }
-        if unit.data.len() > self.limits.unit_bytes || i32::try_from(unit.data.len()).is_err() {
+        if unit.data.len() > self.limits.unit_bytes {
             return Err(DecodeError::UnitTooLarge(unit.data.len()));
         }
         let facts = facts(&unit.data);
         self.admit(&facts, &unit.data)?;
-        let shown = self.decode_admitted(&unit.data, picture);
+        let shown = self.decode_admitted(&unit.data, facts.slices, picture);
         if shown.is_err() {
             // What the library keeps after an error is no ground to stand on.
             self.inner = None;
             self.sps = None;
             self.waits = true;
+            self.guesses = false;
         }
         shown
+    }
+
+    fn flush(&mut self, picture: &mut Picture) -> Result<Shown, DecodeError> {
+        self.drain()?;
+        Ok(self.next_ended(picture))
+    }
+
+    fn reset(&mut self) {
+        self.inner = None;
+        self.sps = None;
+        self.waits = true;
+        self.guesses = false;
+        self.ended.clear();
     }
 
     fn name(&self) -> String {
@@ -171,43 +204,35 @@ impl Decoder for Openh264Decoder {
     }
 }
 
-fn start(flush: Flush) -> Result<::openh264::decoder::Decoder, DecodeError> {
-    let config = DecoderConfig::new().flush_after_decode(flush);
-    let api = ::openh264::OpenH264API::from_source();
-    ::openh264::decoder::Decoder::with_api_config(api, config)
-        .map_err(|error| DecodeError::Damaged(error.native_code()))
-}
-
-/// Size of a decoded image, if it keeps the limits.
-fn shown(image: &DecodedYUV<'_>, limits: Limits) -> Result<Size, DecodeError> {
-    let (width, height) = image.dimensions_i32();
-    let size = u32::try_from(width)
-        .ok()
-        .zip(u32::try_from(height).ok())
-        .and_then(|(width, height)| Size::new(width, height))
-        .ok_or(DecodeError::Layout)?;
-    if size.pixels() > limits.pixels { Err(DecodeError::PictureTooLarge(size)) } else { Ok(size) }
-}
-
-fn copy(image: &DecodedYUV<'_>, size: Size, color: Color, picture: &mut Picture) -> Result<(), DecodeError> {
-    picture.reshape(size, color);
-    let (width, chroma_width) = (size.width() as usize, size.chroma_width() as usize);
-    let (luma_stride, chroma_stride, _) = image.strides();
-    let from = [(image.y(), luma_stride), (image.u(), chroma_stride), (image.v(), chroma_stride)];
-    let rows = [width, chroma_width, chroma_width];
-    for ((to, (samples, stride)), row) in picture.planes_mut().into_iter().zip(from).zip(rows) {
-        if stride < row {
-            return Err(DecodeError::Layout);
-        }
-        for (to, from) in to.chunks_exact_mut(row).zip(samples.chunks(stride)) {
-            to.copy_from_slice(from.get(..row).ok_or(DecodeError::Layout)?);
-        }
+/// The unit without the NAL units of scalable and multiview streams, which a decoder of their base need not read (ITU-T
+/// H.264 §7.4.1): the library would, and each brings a parameter set of its own.
+fn plain(data: &[u8]) -> Cow<'_, [u8]> {
+    let is_extension = |nal: &Nal<'_>| matches!(nal.kind(), NalKind::SubsetSps | NalKind::Other(14 | 20 | 21));
+    if !nals(data).any(|nal| is_extension(&nal)) {
+        return Cow::Borrowed(data);
     }
-    Ok(())
+    let ends = nals(data).skip(1).map(|nal| nal.start()).chain([data.len()]);
+    let kept = nals(data).zip(ends).filter(|(nal, _)| !is_extension(nal));
+    let kept: Vec<&[u8]> = kept.filter_map(|(nal, end)| data.get(nal.start()..end)).collect();
+    Cow::Owned(kept.concat())
+}
+
+/// For a picture that its image gives a size.
+const NO_SIZE: Size = {
+    let Some(size) = Size::new(1, 1) else { unreachable!() };
+    size
+};
+
+fn color(sps: Option<Sps>) -> Color {
+    sps.map(|sps| sps.color_or_usual()).unwrap_or_default()
+}
+
+fn shown(guessed: bool) -> Shown {
+    if guessed { Shown::Concealed } else { Shown::Picture }
 }
 
 /// Version of the library that is linked in.
-pub(super) fn version() -> String {
+pub(crate) fn version() -> String {
     // SAFETY: takes nothing and returns a plain structure.
     let version = unsafe { ::openh264::OpenH264API::from_source().WelsGetCodecVersion() };
     format!("{}.{}.{}", version.uMajor, version.uMinor, version.uRevision)

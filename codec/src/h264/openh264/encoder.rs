@@ -1,5 +1,8 @@
 //! Picture to access unit.
 
+use super::complexity::{Complexity, Meter};
+use super::qp::QpControl;
+use super::reference::References;
 use crate::access_unit::{AccessUnit, Codec, Kind};
 use crate::encoder::{Checked, Config, ConfigError, EncodeError, Encoder};
 use crate::picture::Picture;
@@ -14,18 +17,28 @@ const NAME: &str = "openh264";
 
 /// Encodes H.264 High profile with CABAC: one picture in, one access unit out, no delay, no B-frames.
 ///
-/// Intra pictures come only when asked for, each with its parameter sets before it. The rate holds to about 1 %
-/// over a second; no picture is ever skipped. Pictures to 3840x2160 (or upright), at 1 to 60 a second.
+/// Intra pictures come only when asked for, each with its parameter sets before it, and take what
+/// [`Config::keyframe_units`] allows. The rate holds to about 1 % over ten seconds; no picture is ever skipped. A
+/// stream's first keyframe is coded up to three times to find its quantizer. Pictures to 3840x2160 (or upright), at 1
+/// to 60 a second.
 ///
-/// Settings differ from the library's defaults, which overshoot the rate several times over: bitrate control with
-/// the true frame rate, QP 12 to 51 (a lower bound of 0 silently becomes 12 to 42), no background detection (it
-/// caps the quality of what does not move, which is most of a fixed camera's picture), and CABAC.
+/// Settings differ from the library's defaults, which overshoot the rate several times over: rate control of our own
+/// with one quantizer a picture, 12 to 51, no background detection (it caps the quality of what does not move, which is
+/// most of a fixed camera's picture), and CABAC.
 #[derive(Debug)]
 pub struct Openh264Encoder {
     raw: Raw,
     config: Config,
     color: Color,
     output: Box<sys::SFrameBSInfo>,
+    params: Box<sys::SEncParamExt>,
+    meter: Meter,
+    control: QpControl,
+    references: References,
+    /// Whether recovery was asked for and nothing can be referred to.
+    lost: bool,
+    /// Whether there was a keyframe since the library was started.
+    started: bool,
 }
 
 // SAFETY: the library's encoder keeps nothing for the thread that calls it, and its own threads work only during a call;
@@ -53,8 +66,56 @@ impl Openh264Encoder {
         let start = |status: c_int| ConfigError::Start { encoder: NAME, status: status.into() };
         let raw = Raw::new().map_err(start)?;
         let color = Color::default();
-        raw.start(&config, color).map_err(start)?;
-        Ok(Self { raw, config, color, output: Box::default() })
+        let params = raw.start(&config, color).map_err(start)?;
+        let control = QpControl::new(budget(&config), config.keyframe_units, config.temporal_layers);
+        let (output, meter, references) = (Box::default(), Meter::default(), References::default());
+        Ok(Self { raw, config, color, output, params, meter, control, references, lost: false, started: false })
+    }
+
+    fn keyframe(&mut self, picture: &Picture, at: MediaTime, seen: Complexity) -> Result<(), c_int> {
+        for left in (0..self.control.trials()).rev() {
+            let choice = self.control.keyframe(seen);
+            self.raw.set_qp(&mut self.params, choice.told)?;
+            // What a trial coded is forgotten by the next one, which is an IDR as well.
+            self.raw.force_keyframe()?;
+            self.raw.encode(picture, at, &mut self.output)?;
+            self.references.keyframe(at);
+            if self.control.tried(choice, self.bits()) || left == 0 {
+                self.control.spent_keyframe(choice, self.bits());
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn delta(&mut self, picture: &Picture, at: MediaTime, seen: Complexity) -> Result<(), c_int> {
+        if let Some(number) = self.references.next_arrived() {
+            self.raw.confirm(self.references.keyframe_id(), number)?;
+        }
+        let choice = self.control.delta(seen);
+        self.raw.set_qp(&mut self.params, choice.told)?;
+        self.raw.encode(picture, at, &mut self.output)?;
+        if self.output.eFrameType == sys::videoFrameTypeIDR {
+            // The library had no reference left to recover from.
+            self.references.keyframe(at);
+        } else {
+            let is_reference = usize::from(self.layer().id()) + 1 < usize::from(self.config.temporal_layers);
+            self.references.sent(at, is_reference || self.config.temporal_layers == 1);
+        }
+        self.control.spent_delta(choice, self.bits());
+        Ok(())
+    }
+
+    /// Temporal layer of what the last call gave.
+    fn layer(&self) -> TemporalLayer {
+        let layers = usize::try_from(self.output.iLayerNum).unwrap_or(0);
+        let highest = self.output.sLayerInfo.iter().take(layers).map(|layer| layer.uiTemporalId).max();
+        highest.and_then(TemporalLayer::new).unwrap_or(TemporalLayer::BASE)
+    }
+
+    /// Size of what the last call gave.
+    fn bits(&self) -> f64 {
+        f64::from(self.output.iFrameSizeInBytes) * 8.0
     }
 
     /// Copies what the last call to the encoder gave: all its NAL units, one after the other.
@@ -86,39 +147,58 @@ impl Encoder for Openh264Encoder {
         let failed = |status: c_int| EncodeError::Failed { encoder: NAME, status: status.into() };
         if picture.color() != self.color {
             // The colour is part of the parameter sets, so a new one starts the stream anew.
-            self.raw.start(&self.config, picture.color()).map_err(failed)?;
+            self.params = self.raw.start(&self.config, picture.color()).map_err(failed)?;
             self.color = picture.color();
+            self.references.reset();
+            self.started = false;
         }
-        if want == Kind::Keyframe {
-            self.raw.force_keyframe().map_err(failed)?;
+        let seen = self.meter.look(picture);
+        if want == Kind::Keyframe || !self.started || self.lost {
+            self.keyframe(picture, at, seen).map_err(failed)?;
+            (self.started, self.lost) = (true, false);
+        } else {
+            self.delta(picture, at, seen).map_err(failed)?;
         }
-        self.raw.encode(picture, at, &mut self.output).map_err(failed)?;
         let kind = match self.output.eFrameType {
             sys::videoFrameTypeIDR => Kind::Keyframe,
             sys::videoFrameTypeI | sys::videoFrameTypeP | sys::videoFrameTypeIPMixed => Kind::Delta,
             other => return Err(failed(other)),
         };
-        let layers = usize::try_from(self.output.iLayerNum).unwrap_or(0);
-        let layer = self.output.sLayerInfo.iter().take(layers).map(|layer| layer.uiTemporalId).max();
-        let layer = layer.and_then(TemporalLayer::new).unwrap_or(TemporalLayer::BASE);
+        let layer = self.layer();
         Ok(Some(AccessUnit { codec: Codec::H264, kind, layer, size, at, data: self.unit() }))
     }
 
     fn set_bitrate(&mut self, bitrate: Bitrate) -> Result<(), EncodeError> {
         let config = Config { bitrate, ..self.config.clone() };
         config.clone().check().map_err(|_| EncodeError::Bitrate(bitrate.bps()))?;
-        let failed = |status: c_int| EncodeError::Failed { encoder: NAME, status: status.into() };
-        self.raw.set_bitrate(bitrate).map_err(failed)?;
         self.config = config;
+        self.control.set_budget(budget(&self.config));
         Ok(())
     }
 
     fn set_rate(&mut self, rate: FrameRate) -> Result<(), EncodeError> {
         let config = Config { rate, ..self.config.clone() };
         config.clone().check().map_err(|_| EncodeError::Rate(rate))?;
-        self.raw.set_rate(rate).map_err(|status| EncodeError::Failed { encoder: NAME, status: status.into() })?;
         self.config = config;
+        self.control.set_budget(budget(&self.config));
         Ok(())
+    }
+
+    fn acknowledge(&mut self, at: MediaTime) {
+        if self.config.recovery {
+            self.references.acknowledge(at);
+        }
+    }
+
+    fn recover(&mut self, good: MediaTime) -> Result<(), EncodeError> {
+        let (true, Some(good), Some(newest)) =
+            (self.config.recovery, self.references.number(good), self.references.newest())
+        else {
+            self.lost = true;
+            return Ok(());
+        };
+        let failed = |status: c_int| EncodeError::Failed { encoder: NAME, status: status.into() };
+        self.raw.recover(self.references.keyframe_id(), good, newest).map_err(failed)
     }
 
     fn name(&self) -> String {
@@ -126,6 +206,11 @@ impl Encoder for Openh264Encoder {
         let assembly = if cfg!(openh264_asm) { "with assembly" } else { "WITHOUT assembly, half as fast" };
         format!("openh264 {version}, {assembly}")
     }
+}
+
+/// Bits of a picture.
+fn budget(config: &Config) -> f64 {
+    f64::from(config.bitrate.bps()) / f64::from(config.rate.as_f32())
 }
 
 fn sides(size: Size) -> (u32, u32) {
@@ -153,7 +238,8 @@ fn fill(params: &mut sys::SEncParamExt, config: &Config, color: Color) {
     params.iPicWidth = width;
     params.iPicHeight = height;
     params.fMaxFrameRate = config.rate.as_f32();
-    params.iRCMode = sys::RC_BITRATE_MODE;
+    // The quantizer of each picture is told: see `qp`.
+    params.iRCMode = sys::RC_OFF_MODE;
     params.iTargetBitrate = bitrate;
     params.bEnableFrameSkip = false;
     params.iMinQp = 12;
@@ -171,7 +257,9 @@ fn fill(params: &mut sys::SEncParamExt, config: &Config, color: Color) {
     params.bEnableSceneChangeDetect = false;
     params.bEnableAdaptiveQuant = false;
     params.bEnableDenoise = false;
-    params.bEnableLongTermReference = false;
+    params.bEnableLongTermReference = config.recovery;
+    // What the library makes of it anyway; another number would start it anew with each quantizer.
+    params.iLTRRefNum = if config.recovery { 2 } else { 0 };
 
     let [layer, ..] = &mut params.sSpatialLayers;
     layer.iVideoWidth = width;
@@ -245,16 +333,17 @@ impl Raw {
         Ok(raw)
     }
 
-    /// Starts, or starts anew; the next picture is a keyframe.
-    fn start(&self, config: &Config, color: Color) -> Result<(), c_int> {
-        let mut params = sys::SEncParamExt::default();
+    /// Starts, or starts anew; the next picture is a keyframe. Gives what it was started with.
+    fn start(&self, config: &Config, color: Color) -> Result<Box<sys::SEncParamExt>, c_int> {
+        let mut params = Box::<sys::SEncParamExt>::default();
         // SAFETY: the object lives, and `params` is the structure that the function fills.
-        ok(unsafe { (self.defaults)(self.this, &raw mut params) })?;
+        ok(unsafe { (self.defaults)(self.this, &raw mut *params) })?;
         fill(&mut params, config, color);
         // SAFETY: the object lives. Called before the first start it does nothing.
         ok(unsafe { (self.uninit)(self.this) })?;
         // SAFETY: the object lives; the parameters are copied.
-        ok(unsafe { (self.init)(self.this, &raw const params) })
+        ok(unsafe { (self.init)(self.this, &raw const *params) })?;
+        Ok(params)
     }
 
     fn set_option<T>(&self, option: sys::ENCODER_OPTION, value: &mut T) -> Result<(), c_int> {
@@ -262,14 +351,38 @@ impl Raw {
         ok(unsafe { (self.set)(self.this, option, ptr::from_mut(value).cast()) })
     }
 
-    fn set_bitrate(&self, bitrate: Bitrate) -> Result<(), c_int> {
-        let mut info = sys::SBitrateInfo { iLayer: sys::SPATIAL_LAYER_ALL, iBitrate: int(bitrate.bps()) };
-        self.set_option(sys::ENCODER_OPTION_BITRATE, &mut info)
+    /// Tells the library the quantizer of the next picture. Nothing else in `params` may differ from what it was started
+    /// with, or the library starts anew (`WelsEncoderParamAdjust`).
+    fn set_qp(&self, params: &mut sys::SEncParamExt, qp: c_int) -> Result<(), c_int> {
+        let [layer, ..] = &mut params.sSpatialLayers;
+        if layer.iDLayerQp == qp {
+            return Ok(());
+        }
+        layer.iDLayerQp = qp;
+        self.set_option(sys::ENCODER_OPTION_SVC_ENCODE_PARAM_EXT, params)
     }
 
-    fn set_rate(&self, rate: FrameRate) -> Result<(), c_int> {
-        let mut fps = rate.as_f32();
-        self.set_option(sys::ENCODER_OPTION_FRAME_RATE, &mut fps)
+    /// A receiver has the picture of this `frame_num`.
+    fn confirm(&self, keyframe: u32, number: c_int) -> Result<(), c_int> {
+        let mut feedback = sys::SLTRMarkingFeedback {
+            uiFeedbackType: sys::LTR_MARKING_SUCCESS as u32,
+            uiIDRPicId: keyframe,
+            iLTRFrameNum: number,
+            iLayerId: 0,
+        };
+        self.set_option(sys::ENCODER_LTR_MARKING_FEEDBACK, &mut feedback)
+    }
+
+    /// A receiver lost something after the picture of `good`, up to that of `newest`.
+    fn recover(&self, keyframe: u32, good: c_int, newest: c_int) -> Result<(), c_int> {
+        let mut request = sys::SLTRRecoverRequest {
+            uiFeedbackType: sys::LTR_RECOVERY_REQUEST as u32,
+            uiIDRPicId: keyframe,
+            iLastCorrectFrameNum: good,
+            iCurrentFrameNum: newest,
+            iLayerId: 0,
+        };
+        self.set_option(sys::ENCODER_LTR_RECOVERY_REQUEST, &mut request)
     }
 
     fn force_keyframe(&self) -> Result<(), c_int> {

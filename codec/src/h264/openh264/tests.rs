@@ -1,6 +1,6 @@
 use super::*;
 use crate::access_unit::{AccessUnit, Codec, Kind};
-use crate::decoder::{DecodeError, Decoder, Limits};
+use crate::decoder::{DecodeError, Decoder, Limits, OnDamage, Shown};
 use crate::encoder::{Config, ConfigError, EncodeError, Encoder};
 use crate::h264::facts;
 use crate::h264::nal::{NalKind, nals};
@@ -50,7 +50,7 @@ fn every_picture_comes_back_at_once_and_looks_the_same() {
         let unit = encode(&mut encoder, &source, index, Kind::Delta);
         assert_eq!(unit.kind, if index == 0 { Kind::Keyframe } else { Kind::Delta });
         assert_eq!((unit.at, unit.size, unit.codec), (at(index), size, Codec::H264));
-        assert_eq!(decoder.decode(&unit, &mut picture), Ok(true));
+        assert_eq!(decoder.decode(&unit, &mut picture), Ok(Shown::Picture));
         let db = picture.psnr_y(&source).unwrap();
         assert!(db > 35.0, "picture {index}: {db} dB");
     }
@@ -97,7 +97,7 @@ fn the_stream_says_what_it_is() {
     let pps = nals(&first.data).find(|nal| nal.kind() == NalKind::Pps).unwrap();
     assert!(crate::h264::params::Pps::parse(pps.payload()).unwrap().cabac);
     let mut picture = blank();
-    Openh264Decoder::new(Limits::default()).decode(&first, &mut picture).unwrap();
+    assert_eq!(Openh264Decoder::new(Limits::default()).decode(&first, &mut picture), Ok(Shown::Picture));
     assert_eq!((picture.color(), picture.size()), (color, size));
 }
 
@@ -181,7 +181,7 @@ fn the_smallest_and_uneven_sizes_round_trip() {
         let mut encoder = Openh264Encoder::new(config.check().unwrap()).unwrap();
         let (mut decoder, mut picture) = (Openh264Decoder::new(Limits::default()), blank());
         for unit in units(&scene, &mut encoder, 3) {
-            assert_eq!(decoder.decode(&unit, &mut picture), Ok(true), "{size}");
+            assert_eq!(decoder.decode(&unit, &mut picture), Ok(Shown::Picture), "{size}");
         }
         let db = picture.psnr_y(&scene.picture(2)).unwrap();
         assert!(db > 33.0, "{size}: {db} dB");
@@ -197,11 +197,74 @@ fn a_decoder_waits_for_a_keyframe_at_the_start_and_after_damage() {
     units.push(encode(&mut encoder, &scene.picture(4), 4, Kind::Keyframe));
     let (mut decoder, mut picture) = (Openh264Decoder::new(Limits::default()), blank());
     assert_eq!(decoder.decode(&units[1], &mut picture), Err(DecodeError::NeedsKeyframe));
-    assert_eq!(decoder.decode(&units[0], &mut picture), Ok(true));
+    assert_eq!(decoder.decode(&units[0], &mut picture), Ok(Shown::Picture));
     // Unit 1 is lost: unit 2 refers to what is not there.
     assert!(decoder.decode(&units[2], &mut picture).is_err(), "a gap is noticed");
     assert_eq!(decoder.decode(&units[3], &mut picture), Err(DecodeError::NeedsKeyframe));
-    assert_eq!(decoder.decode(&units[4], &mut picture), Ok(true));
+    assert_eq!(decoder.decode(&units[4], &mut picture), Ok(Shown::Picture));
+}
+
+#[test]
+fn a_decoder_that_conceals_says_which_pictures_are_guessed() {
+    let size = size(320, 176);
+    let scene = Scene::new(size, 7);
+    // Two slices, so that half of a picture can be lost.
+    let config = Config { threads: 2, ..config(size, 600) };
+    let mut encoder = Openh264Encoder::new(config.check().unwrap()).unwrap();
+    let mut units = units(&scene, &mut encoder, 6);
+    units.push(encode(&mut encoder, &scene.picture(6), 6, Kind::Keyframe));
+    let last = nals(&units[2].data).last().unwrap().start();
+    units[2].data.truncate(last);
+    let mut decoder = Openh264Decoder::new(Limits::default()).on_damage(OnDamage::Conceal);
+    let mut picture = blank();
+    let mut shown = |index: usize| {
+        let shown = decoder.decode(&units[index], &mut picture).unwrap();
+        (shown, picture.psnr_y(&scene.picture(index as u64)).unwrap())
+    };
+    for index in 0..2 {
+        assert_eq!(shown(index).0, Shown::Picture);
+    }
+    // Half of unit 2 is lost, unit 3 is predicted from it, unit 4 never comes.
+    for index in [2, 3, 5] {
+        let (shown, db) = shown(index);
+        assert_eq!(shown, Shown::Concealed, "unit {index}");
+        assert!(db > 15.0, "unit {index} is nothing like the scene: {db} dB");
+    }
+    let (healed, db) = shown(6);
+    assert!(healed == Shown::Picture && db > 35.0, "{healed:?} {db} dB");
+    // The same without concealment: nothing until the keyframe.
+    let mut decoder = Openh264Decoder::new(Limits::default());
+    let shown = units.iter().map(|unit| decoder.decode(unit, &mut picture).is_ok()).collect::<Vec<_>>();
+    assert_eq!(shown, [true, true, false, false, false, false, true]);
+}
+
+#[test]
+fn two_parameter_sets_in_one_unit_are_refused_before_the_library_sees_them() {
+    let (small, large) = (size(64, 64), size(320, 176));
+    let [small, large] = [small, large].map(|size| units(&Scene::new(size, 1), &mut encoder(size, 300), 1).remove(0));
+    let both = AccessUnit { data: [&small.data[..], &large.data].concat().into(), ..small.clone() };
+    let (mut decoder, mut picture) = (Openh264Decoder::new(Limits::default()), blank());
+    assert_eq!(decoder.decode(&both, &mut picture), Err(DecodeError::ParameterSets(2)));
+    // The same one twice is nothing new.
+    let sets = nals(&small.data).find(|nal| nal.kind() == NalKind::IdrSlice).unwrap().start();
+    let twice = AccessUnit { data: [&small.data[..sets], &small.data].concat().into(), ..small };
+    assert_eq!(decoder.decode(&twice, &mut picture), Ok(Shown::Picture));
+}
+
+#[test]
+fn what_only_a_scalable_decoder_reads_is_left_out() {
+    let size = size(160, 96);
+    let unit = units(&Scene::new(size, 1), &mut encoder(size, 300), 1).remove(0);
+    let sps = nals(&unit.data).find(|nal| nal.kind() == NalKind::Sps).unwrap();
+    // A subset parameter set, a prefix and a slice of an extension, as a scalable stream has them.
+    let subset = [&[0, 0, 0, 1, 0x6f], sps.payload(), &[0x80]].concat();
+    let scalable = [&subset, &unit.data[..], &[0, 0, 1, 0x6e, 0x40, 0x80], &[0, 0, 1, 0x74, 0x40, 0x80]].concat();
+    let (mut plain, mut base) = (blank(), blank());
+    let mut decoder = Openh264Decoder::new(Limits::default());
+    assert_eq!(decoder.decode(&unit, &mut plain), Ok(Shown::Picture));
+    let unit = AccessUnit { data: scalable.into(), ..unit };
+    assert_eq!(decoder.decode(&unit, &mut base), Ok(Shown::Picture));
+    assert_eq!(plain, base);
 }
 
 #[test]
@@ -241,7 +304,7 @@ fn damaged_units_are_errors_and_the_next_keyframe_heals() {
             refused +=
                 u32::from(decoder.decode(&AccessUnit { data: data.into(), ..unit.clone() }, &mut picture).is_err());
         }
-        assert_eq!(decoder.decode(&good[0], &mut picture), Ok(true));
+        assert_eq!(decoder.decode(&good[0], &mut picture), Ok(Shown::Picture));
         assert!(picture.psnr_y(&scene.picture(0)).unwrap() > 30.0);
     }
     assert!(refused > 100, "{refused} of 450 units were refused");
@@ -255,11 +318,11 @@ fn clip_pictures(clip: &Bytes) -> Vec<Picture> {
         let kind = if facts(&data).is_keyframe() { Kind::Keyframe } else { Kind::Delta };
         let (layer, size) = (TemporalLayer::BASE, picture.size());
         let unit = AccessUnit { codec: Codec::H264, kind, layer, size, at: at(0), data };
-        if decoder.decode(&unit, &mut picture).unwrap() {
+        if decoder.decode(&unit, &mut picture).unwrap().is_picture() {
             shown.push(picture.clone());
         }
     }
-    while decoder.flush(&mut picture).unwrap() {
+    while decoder.flush(&mut picture).unwrap().is_picture() {
         shown.push(picture.clone());
     }
     shown
@@ -301,7 +364,11 @@ fn layers_above_the_base_can_be_left_out() {
             let kept = units.iter().enumerate().filter(|(_, unit)| unit.layer.id() <= most);
             let mut shown = 0;
             for (index, unit) in kept {
-                assert_eq!(decoder.decode(unit, &mut picture), Ok(true), "{layers} layers, up to {most}, unit {index}");
+                assert_eq!(
+                    decoder.decode(unit, &mut picture),
+                    Ok(Shown::Picture),
+                    "{layers} layers, up to {most}, unit {index}"
+                );
                 let db = picture.psnr_y(&scene.picture(index as u64)).unwrap();
                 assert!(db > 30.0, "{layers} layers, up to {most}, unit {index}: {db} dB");
                 shown += 1;
@@ -325,4 +392,20 @@ fn the_frame_rate_changes_without_a_keyframe() {
     let grown = mean(&after[15..]) as f64 / mean(&before[5..]) as f64;
     assert!((1.6..2.4).contains(&grown), "half the pictures, {grown} times the bits each");
     assert_eq!(encoder.set_rate(FrameRate::whole(61).unwrap()), Err(EncodeError::Rate(FrameRate::whole(61).unwrap())));
+}
+
+#[test]
+fn without_a_reference_recovery_is_a_keyframe() {
+    let size = size(320, 176);
+    let scene = Scene::new(size, 14);
+    for recovery in [false, true] {
+        let config = Config { recovery, ..config(size, 600) };
+        let mut encoder = Openh264Encoder::new(config.check().unwrap()).unwrap();
+        units(&scene, &mut encoder, 5);
+        // A time that was never sent: nothing is known to be good.
+        encoder.recover(at(77)).unwrap();
+        let kinds: Vec<_> =
+            (5..8).map(|index| encode(&mut encoder, &scene.picture(index), index, Kind::Delta).kind).collect();
+        assert_eq!(kinds, [Kind::Keyframe, Kind::Delta, Kind::Delta]);
+    }
 }

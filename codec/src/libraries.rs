@@ -1,0 +1,88 @@
+//! What this build is made of: which encoders and decoders, of which version, and how fast they are here.
+
+use std::fmt;
+
+/// One library that codes or decodes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Library {
+    /// Its name.
+    pub name: &'static str,
+    /// What is used of it.
+    pub part: &'static str,
+    /// Its version, by its own word.
+    pub version: String,
+    /// Whether its assembly was left out of the build, so that it runs at half its speed or less.
+    pub slow: bool,
+}
+
+impl fmt::Display for Library {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let assembly = if self.slow { "WITHOUT assembly, half as fast" } else { "with assembly" };
+        write!(f, "{} {} ({}), {assembly}", self.name, self.version, self.part)
+    }
+}
+
+/// Every library that this build has, H.264 first.
+pub fn libraries() -> Vec<Library> {
+    vec![
+        #[cfg(feature = "h264")]
+        Library {
+            name: "openh264",
+            part: "H.264 encoder and decoder",
+            version: crate::h264::openh264::version(),
+            slow: !cfg!(openh264_asm),
+        },
+        // Both are built with their assembly, which on x86 is what a build without nasm fails for.
+        #[cfg(feature = "av1")]
+        Library { name: "rav1e", part: "AV1 encoder", version: ::rav1e::version::short(), slow: !AV1_ASSEMBLY },
+        #[cfg(feature = "av1")]
+        Library {
+            name: "rav1d",
+            part: "AV1 decoder",
+            version: ::rav1d::src::lib::rav1d_version().to_owned(),
+            slow: !AV1_ASSEMBLY,
+        },
+    ]
+}
+
+/// Where rav1e and rav1d have assembly at all.
+#[cfg(feature = "av1")]
+const AV1_ASSEMBLY: bool = cfg!(any(target_arch = "x86_64", target_arch = "aarch64"));
+
+/// Instruction sets of this processor that the libraries make use of, the newest last; empty where only the least of
+/// its kind is there, or this kind of processor is not known here.
+pub fn cpu_features() -> Vec<&'static str> {
+    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+    let known = [
+        ("sse2", std::is_x86_feature_detected!("sse2")),
+        ("ssse3", std::is_x86_feature_detected!("ssse3")),
+        ("sse4.1", std::is_x86_feature_detected!("sse4.1")),
+        ("avx2", std::is_x86_feature_detected!("avx2")),
+        ("avx512bw", std::is_x86_feature_detected!("avx512bw")),
+    ];
+    #[cfg(target_arch = "aarch64")]
+    let known = [
+        ("neon", std::arch::is_aarch64_feature_detected!("neon")),
+        ("dotprod", std::arch::is_aarch64_feature_detected!("dotprod")),
+        ("i8mm", std::arch::is_aarch64_feature_detected!("i8mm")),
+    ];
+    #[cfg(not(any(target_arch = "x86", target_arch = "x86_64", target_arch = "aarch64")))]
+    let known: [(&str, bool); 0] = [];
+    known.into_iter().filter(|(_, there)| *there).map(|(name, _)| name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slow_library_says_so_and_each_knows_its_version() {
+        for library in libraries() {
+            assert!(library.version.len() >= 5 && library.version.contains(|c: char| c.is_ascii_digit()), "{library}");
+            assert_eq!(library.to_string().contains("WITHOUT"), library.slow);
+        }
+        #[cfg(all(feature = "h264", feature = "av1"))]
+        assert_eq!(libraries().iter().map(|library| library.name).collect::<Vec<_>>(), ["openh264", "rav1e", "rav1d"]);
+    }
+}

@@ -1,0 +1,97 @@
+//! One session on the air: its tracks, its epochs, and what must be written when one of them begins and ends.
+
+use super::{CameraConfig, CameraError};
+use crate::state::random32;
+use crate::wall_us;
+use doorframe_codec::units::{MediaTime, Uptime};
+use doorframe_transport::Session;
+use doorframe_transport::keys::Epoch;
+use doorframe_transport::moq::{Broadcast, CarriageError, GroupWriter, Node, TrackWriter};
+use doorframe_transport::seed::Seed;
+use doorframe_transport::session::Config as SessionConfig;
+
+/// One session on the air.
+pub(super) struct Live {
+    pub(super) session: Session,
+    manifest: TrackWriter,
+    video: TrackWriter,
+    open: Option<(GroupWriter, GroupWriter)>,
+    /// Epoch begun last.
+    last: Option<Epoch>,
+    /// The broadcast and its session track end with it.
+    _broadcast: (Broadcast, TrackWriter),
+}
+
+/// Manifests are small, and nothing opens without them.
+const FIRST: u8 = 200;
+const VIDEO: u8 = 100;
+
+impl Live {
+    /// Starts a session and publishes its manifest before the first frame.
+    pub(super) fn start(config: &CameraConfig, node: &Node, draw: u64, now: Uptime) -> Result<Self, CameraError> {
+        let seed = Seed::mix(random32()?, &config.device_secret, draw);
+        let session_config = SessionConfig::new(config.devices.clone());
+        let (session, manifest) = Session::start(session_config, &config.identity, seed, now, wall_us())?;
+        let broadcast = node.broadcast(&format!("{}/{}", config.alias, session.id()))?;
+        let track = broadcast.track("session", FIRST)?;
+        let mut group = track.group(0)?;
+        group.write(session.media_time(now), manifest)?;
+        group.finish();
+        let live = Self {
+            manifest: broadcast.track("manifest", FIRST)?,
+            video: broadcast.track("video", VIDEO)?,
+            session,
+            open: None,
+            last: None,
+            _broadcast: (broadcast, track),
+        };
+        live._broadcast.0.announce()?;
+        Ok(live)
+    }
+
+    pub(super) fn epoch_over(&self, at: Uptime) -> bool {
+        let wanted = self.session.epoch_at(at);
+        self.session.current().is_none_or(|current| wanted.is_some_and(|wanted| wanted > current))
+    }
+
+    /// Epochs that the open one has outlasted at a moment; 0 while it is its own time, or if none is open.
+    pub(super) fn overrun(&self, at: Uptime) -> u32 {
+        let open = self.session.current().zip(self.session.epoch_at(at));
+        open.map_or(0, |(current, now)| now.0.saturating_sub(current.0))
+    }
+
+    /// Whether the epoch of a moment was ended before its time, so that its key is gone.
+    pub(super) fn is_spent(&self, at: Uptime) -> bool {
+        self.session.current().is_none() && self.session.epoch_at(at).is_some_and(|epoch| Some(epoch) <= self.last)
+    }
+
+    /// Ends the epoch before and begins the one of `at`.
+    pub(super) fn begin(&mut self, at: Uptime, now: Uptime, challenges: Vec<[u8; 16]>) -> Result<(), CameraError> {
+        self.end()?;
+        let epoch = self.session.epoch_at(at).unwrap_or(Epoch(0));
+        self.last = Some(epoch);
+        let opening = self.session.begin(epoch, now, wall_us(), challenges)?;
+        let (mut manifest, video) = (self.manifest.group(epoch.0.into())?, self.video.group(epoch.0.into())?);
+        manifest.write(self.session.media_time(now), opening)?;
+        self.open = Some((manifest, video));
+        Ok(())
+    }
+
+    pub(super) fn write(&mut self, at: MediaTime, object: bytes::Bytes) -> Result<(), CarriageError> {
+        match &mut self.open {
+            Some((_, video)) => video.write(at, object),
+            None => Err(CarriageError::Over),
+        }
+    }
+
+    /// Closes the open epoch, if there is one.
+    pub(super) fn end(&mut self) -> Result<(), CameraError> {
+        let closing = self.session.end();
+        if let (Some((mut manifest, video)), Some((_, closing))) = (self.open.take(), closing) {
+            video.finish();
+            manifest.write(MediaTime::default(), closing)?;
+            manifest.finish();
+        }
+        Ok(())
+    }
+}
