@@ -1,21 +1,22 @@
 //! The camera: sensor → front end → encode → seal → publish, on one thread, so that nothing waits between two steps.
 
 mod challenges;
+mod coded;
 mod front;
 mod live;
 mod uplink;
 
+use crate::encoder::{self, EncoderChoice, EncoderError};
 use crate::link::{Alias, HubLink};
 use crate::report::{CameraStats, References};
-use crate::sensor::{Clock, Decoding, Sensor, SensorError, Source, Wanted};
+use crate::sensor::{Clock, CodedSensor, Decoding, Sensor, SensorError, Source, Wanted};
 use crate::state::StateError;
 use crate::wall_us;
-use doorframe_codec::Encoder;
 use doorframe_codec::access_unit::Kind;
 use doorframe_codec::encoder::{Config as EncoderConfig, ConfigError, EncodeError};
-use doorframe_codec::h264::openh264::Openh264Encoder;
 use doorframe_codec::overlay::{NoRoom, WallTime};
 use doorframe_codec::units::{Bitrate, FrameRate, Size, Uptime};
+use doorframe_codec::{AccessUnit, Encoder};
 use doorframe_transport::identity::{DevicePublicKey, SigningKey};
 use doorframe_transport::moq::{CarriageError, Node};
 use doorframe_transport::rate::{Pace, RateConfig, RateControl};
@@ -46,6 +47,8 @@ pub struct CameraConfig {
     pub wanted: Wanted,
     /// Its name at the hub.
     pub alias: Alias,
+    /// Who codes the pictures.
+    pub encoder: EncoderChoice,
     /// Most bits a second; the link may make it less.
     pub bitrate: Bitrate,
     /// Threads to encode with.
@@ -78,6 +81,7 @@ impl CameraConfig {
             decoding: Decoding::Here,
             wanted: Wanted::HD,
             alias: Alias::front_door(),
+            encoder: EncoderChoice::default(),
             bitrate: Bitrate::from_kbps(1500),
             threads: std::thread::available_parallelism().map_or(1, |n| n.get().min(2) as u8),
             front: FrontConfig::default(),
@@ -103,6 +107,27 @@ pub enum CameraError {
     /// The encoder does not take these settings.
     #[error("cannot encode: {0}")]
     Config(#[from] ConfigError),
+    /// The encoder cannot be used.
+    #[error(transparent)]
+    Encoder(#[from] EncoderError),
+    /// Something of the front end works on frames, and there are none.
+    #[error(
+        "{what} needs frames, and {from} gives video that is coded already: leave it out, or use a source of frames with `--encoder auto`"
+    )]
+    NeedsFrames {
+        /// Which part of the front end.
+        what: &'static str,
+        /// Which source.
+        from: Source,
+    },
+    /// Keyframes of a source do not come, or too far apart.
+    #[error("{from} sent no keyframe for {} s: set its keyframe interval to 2 s or less", after.as_secs())]
+    NoKeyframe {
+        /// Which source.
+        from: String,
+        /// How long it was waited for.
+        after: Duration,
+    },
     /// The encoder failed.
     #[error("encoding failed: {0}")]
     Encode(#[from] EncodeError),
@@ -268,16 +293,15 @@ impl Run {
             if self.stop.load(Ordering::Relaxed) {
                 break Ok(());
             }
-            let opened =
-                crate::sensor::open(&self.config.source, self.config.wanted, self.clock, &self.config.decoding);
-            let result = match opened {
-                Ok(sensor) => {
+            let result = match self.open() {
+                Ok(Opened::Frames(sensor)) => {
                     let mut front = Front::new(&self.config.front, sensor.size());
                     let result = self.frames(sensor, &mut front, &mut live, &mut seen);
                     self.tell(front.end());
                     result
                 }
-                Err(error) => Err(error.into()),
+                Ok(Opened::Units(sensor)) => self.units(sensor, &mut live, &mut seen),
+                Err(error) => Err(error),
             };
             match result {
                 Ok(()) => break Ok(()),
@@ -296,6 +320,22 @@ impl Run {
         result.and(ended)
     }
 
+    /// Opens the source: for frames, or for what it has coded itself where that is wanted or all there is.
+    fn open(&self) -> Result<Opened, CameraError> {
+        let CameraConfig { source, wanted, encoder, front, decoding, .. } = &self.config;
+        let coded = || match front.needs_frames() {
+            Some(what) => Err(CameraError::NeedsFrames { what, from: source.clone() }),
+            None => Ok(Opened::Units(crate::sensor::open_coded(source, *wanted, self.clock)?)),
+        };
+        if *encoder == EncoderChoice::AsIs {
+            return coded();
+        }
+        match crate::sensor::open(source, *wanted, self.clock, decoding) {
+            Err(SensorError::Format { coded: true, .. }) if *encoder == EncoderChoice::Auto => coded(),
+            opened => Ok(Opened::Frames(opened?)),
+        }
+    }
+
     /// Frames of one opened sensor until it fails or we are stopped.
     fn frames(
         &mut self,
@@ -304,7 +344,7 @@ impl Run {
         live: &mut Option<Live>,
         seen: &mut bool,
     ) -> Result<(), CameraError> {
-        let mut encoder: Option<Openh264Encoder> = None;
+        let mut encoder: Option<Box<dyn Encoder>> = None;
         let mut told = self.rate.target();
         let mut want = Kind::Keyframe;
         let rate = sensor.rate();
@@ -337,7 +377,7 @@ impl Run {
                 none => {
                     let mut settings = EncoderConfig::new(picture.size(), rate, self.rate.target());
                     settings.threads = self.config.threads;
-                    let made = none.insert(Openh264Encoder::new(settings.check()?)?);
+                    let made = none.insert(encoder::make(&self.config.encoder, settings.check()?)?);
                     let (sensor, encoder) = (sensor.name().to_owned(), made.name());
                     self.state.send_replace(CameraState::Running { sensor, size: picture.size(), rate, encoder });
                     made
@@ -352,12 +392,7 @@ impl Run {
                 want = Kind::Keyframe;
             }
 
-            if let Some(sample) = self.uplink.sample(self.clock.now()) {
-                if sample.is_new_connection {
-                    self.rate.reset();
-                }
-                self.rate.handle_sample(sample.link);
-            }
+            self.sample_link();
             self.with_stats(|stats| {
                 stats.frames_captured += 1;
                 steps.record(stats);
@@ -367,7 +402,7 @@ impl Run {
                 continue;
             }
             let target = self.rate.target();
-            if (f64::from(target.bps()) / f64::from(told.bps()) - 1.0).abs() > DEADBAND {
+            if is_news(told, target) {
                 encoder.set_bitrate(target)?;
                 told = target;
             }
@@ -375,27 +410,44 @@ impl Run {
             let started = self.clock.now();
             let Some(unit) = encoder.encode(picture, live.session.media_time(captured), want)? else { continue };
             let encoded = self.clock.now();
-            let object = live.session.seal(TrackName::VIDEO, &unit, encoded.since(captured))?;
-            let bytes = object.len();
-            let at = unit.at;
-            live.write(at, object)?;
-            let sealed = self.clock.now();
+            self.publish(live, &unit, captured)?;
             want = Kind::Delta;
-            let keyframe = unit.is_keyframe();
             self.with_stats(|stats| {
-                stats.frames_sealed += 1;
-                stats.bytes_sealed += bytes as u64;
-                stats.keyframes += u64::from(keyframe);
                 stats.target_bps = target.bps();
                 stats.convert.record(started.since(captured));
                 stats.encode.record(encoded.since(started));
-                stats.seal.record(sealed.since(encoded));
                 stats.skipped_by_sensor = sensor.losses().skipped;
             });
             if let Some(references) = &self.config.references {
-                references.offer(at, picture);
+                references.offer(unit.at, picture);
             }
         }
+        Ok(())
+    }
+
+    /// Tells the rate control how the link does.
+    fn sample_link(&mut self) {
+        if let Some(sample) = self.uplink.sample(self.clock.now()) {
+            if sample.is_new_connection {
+                self.rate.reset();
+            }
+            self.rate.handle_sample(sample.link);
+        }
+    }
+
+    /// Seals a unit in the open epoch and hands it to the network.
+    fn publish(&self, live: &mut Live, unit: &AccessUnit, captured: Uptime) -> Result<(), CameraError> {
+        let before = self.clock.now();
+        let object = live.session.seal(TrackName::VIDEO, unit, before.since(captured))?;
+        let bytes = object.len();
+        live.write(unit.at, object)?;
+        let sealed = self.clock.now();
+        self.with_stats(|stats| {
+            stats.frames_sealed += 1;
+            stats.bytes_sealed += bytes as u64;
+            stats.keyframes += u64::from(unit.is_keyframe());
+            stats.seal.record(sealed.since(before));
+        });
         Ok(())
     }
 
@@ -428,4 +480,17 @@ impl Run {
             }
         }
     }
+}
+
+/// An opened source.
+enum Opened {
+    /// Its pictures are encoded here.
+    Frames(Box<dyn Sensor>),
+    /// It has coded them itself.
+    Units(Box<dyn CodedSensor>),
+}
+
+/// Whether a bitrate is so different that the encoder should hear of it.
+fn is_news(told: Bitrate, target: Bitrate) -> bool {
+    (f64::from(target.bps()) / f64::from(told.bps()) - 1.0).abs() > DEADBAND
 }

@@ -13,6 +13,7 @@
 //! ```
 
 pub mod camera;
+pub mod encoder;
 pub mod hub;
 pub mod link;
 pub mod page;

@@ -67,6 +67,8 @@ pub struct CameraStats {
     pub frames_damaged: u64,
     /// Frames left out because the link was full.
     pub frames_skipped: u64,
+    /// Units of a source that codes its pictures itself, left out because the keyframe they wait for had not come.
+    pub frames_waiting: u64,
     /// Frames that the sensor passed over because we were late.
     pub skipped_by_sensor: u64,
     /// Frames encoded, sealed and published.

@@ -3,7 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 use doorframe::codec::fuzzing::{
-    check_access_unit, check_clip, check_convert, check_h264_decode, check_mjpeg, check_overlay, check_zones,
+    check_access_unit, check_clip, check_convert, check_h264_decode, check_ingest, check_mjpeg, check_overlay,
+    check_zones,
 };
 use doorframe::transport::fuzzing::{check_manifest, check_object};
 use std::path::{Path, PathBuf};
@@ -58,6 +59,11 @@ fn clips() {
 #[test]
 fn mjpeg_frames() {
     replay("mjpeg", check_mjpeg);
+}
+
+#[test]
+fn coded_video_from_outside() {
+    replay("ingest", check_ingest);
 }
 
 #[test]

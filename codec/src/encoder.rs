@@ -1,6 +1,7 @@
 //! Picture to access unit: the trait every encoder has, and the one configuration they share.
 
 use crate::access_unit::{AccessUnit, Kind};
+use crate::ingest::Refused;
 use crate::picture::Picture;
 use crate::units::{Bitrate, FrameRate, MediaTime, Size};
 use thiserror::Error;
@@ -158,6 +159,14 @@ pub enum EncodeError {
         encoder: &'static str,
         /// What it cannot change.
         what: &'static str,
+    },
+    /// What the encoder of a machine gives cannot be used.
+    #[error("{encoder} gives what cannot be used: {refused}")]
+    Refused {
+        /// Which encoder.
+        encoder: &'static str,
+        /// What is wrong with it.
+        refused: Refused,
     },
     /// The encoder itself failed.
     #[error("{encoder} failed (its status {status})")]

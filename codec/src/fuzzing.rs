@@ -44,6 +44,91 @@ pub fn check_clip(file: &[u8]) {
     }
 }
 
+/// Whatever comes from outside, the units that come out keep what an [`AccessUnit`](crate::AccessUnit) promises, do not
+/// depend on where the bytes were cut, and go through a second time unchanged.
+///
+/// The first byte chooses framing and size of the buffers: bits 0-1 Annex B, Annex B cut anywhere, length-prefixed, AV1;
+/// bits 2-7 the longest piece where it is cut anywhere.
+pub fn check_ingest(bytes: &[u8]) {
+    use crate::ingest::{AvcConfig, Framing};
+
+    let Some((&choice, bytes)) = bytes.split_first() else { return };
+    let framing = match choice & 3 {
+        0 => Framing::AnnexB,
+        1 => Framing::AnnexBAnywhere,
+        2 => Framing::LengthPrefixed { bytes: [4, 2, 1][usize::from(choice >> 2) % 3] },
+        _ => Framing::LowOverhead,
+    };
+    let units = ingested(framing, bytes, bytes.len().max(1));
+    if framing == Framing::AnnexBAnywhere {
+        let coded = |units: &[crate::AccessUnit]| {
+            units.iter().map(|unit| (unit.kind, unit.size, unit.layer, unit.data.clone())).collect::<Vec<_>>()
+        };
+        let cut = ingested(framing, bytes, usize::from(choice >> 2) + 1);
+        assert_eq!(coded(&cut), coded(&units), "cut elsewhere");
+        assert_eq!(coded(&ingested(Framing::AnnexB, bytes, bytes.len().max(1))), coded(&units), "not cut at all");
+    }
+    if let Some(first) = units.first() {
+        assert!(first.is_keyframe(), "begins with a delta");
+        let again = match first.codec {
+            crate::access_unit::Codec::Av1 => Framing::LowOverhead,
+            crate::access_unit::Codec::H264 => Framing::AnnexB,
+        };
+        let stream = units.iter().flat_map(|unit| unit.data.iter().copied()).collect::<Vec<_>>();
+        // Without temporal delimiters, AV1 has to be fed unit by unit.
+        let again = if again == Framing::AnnexB {
+            ingested(again, &stream, stream.len().max(1))
+        } else {
+            let mut ingest = crate::ingest::Ingest::new(again);
+            units.iter().for_each(|unit| assert_eq!(ingest.handle_buffer(&unit.data, unit.at), Ok(())));
+            std::iter::from_fn(|| ingest.poll_unit()).collect()
+        };
+        assert_eq!(again.len(), units.len(), "units lost the second time");
+        for (first, second) in units.iter().zip(&again) {
+            assert_eq!((first.kind, first.size, first.layer), (second.kind, second.size, second.layer));
+        }
+    }
+    if let Ok(config) = AvcConfig::parse(bytes) {
+        let _ = crate::ingest::Ingest::of_avcc(&config).handle_buffer(bytes, Default::default());
+    }
+}
+
+/// The units of a source whose buffers have `piece` bytes, each checked.
+fn ingested(framing: crate::ingest::Framing, bytes: &[u8], piece: usize) -> Vec<crate::AccessUnit> {
+    use crate::access_unit::Codec;
+    use crate::units::MediaTime;
+
+    let mut ingest = crate::ingest::Ingest::new(framing);
+    let mut units: Vec<crate::AccessUnit> = Vec::new();
+    let mut refused = None;
+    for buffer in bytes.chunks(piece) {
+        refused = refused.or(ingest.handle_buffer(buffer, MediaTime::default()).err());
+        units.extend(std::iter::from_fn(|| ingest.poll_unit()));
+    }
+    let end = ingest.handle_end();
+    assert!(refused.is_none() || end.err() == refused, "refused once and not again");
+    units.extend(std::iter::from_fn(|| ingest.poll_unit()));
+    for unit in &units {
+        let keyframe = match unit.codec {
+            Codec::H264 => {
+                let facts = crate::h264::facts(&unit.data);
+                assert!(facts.slices > 0 && (facts.idr == unit.is_keyframe()), "{facts:?}");
+                assert!(!unit.is_keyframe() || facts.sps.map(|sps| sps.size) == Some(unit.size), "another size");
+                facts.is_keyframe()
+            }
+            Codec::Av1 => {
+                let facts = crate::av1::facts(&unit.data);
+                assert_eq!((facts.damage, facts.frames > 0), (None, true));
+                facts.is_keyframe()
+            }
+        };
+        assert!(keyframe || !unit.is_keyframe(), "a keyframe that nothing can begin with");
+        assert!(unit.data.len() <= crate::ingest::MAX_UNIT);
+    }
+    assert!(units.is_sorted_by(|a, b| a.at < b.at), "times that do not grow");
+    units
+}
+
 /// The H.264 decoder takes any byte stream, keeps its limits, and shows only what it announced.
 #[cfg(feature = "h264")]
 pub fn check_h264_decode(stream: &[u8]) {

@@ -8,7 +8,7 @@
 //!
 //! | floor | modules |
 //! |---|---|
-//! | 0, vocabulary and parsers | [`units`], [`frame`], [`picture`], [`access_unit`], [`encoder`], [`decoder`], [`mask`], [`zones`], [`clip`], [`bits`], [`h264::nal`], [`h264::params`], [`av1::obu`] |
+//! | 0, vocabulary and parsers | [`units`], [`frame`], [`picture`], [`access_unit`], [`encoder`], [`decoder`], [`mask`], [`zones`], [`clip`], [`bits`], [`h264::nal`], [`h264::params`], [`av1::obu`], [`ingest`] |
 //! | 1, what a fixed camera can do | [`denoise`], [`motion`], [`overlay`] |
 //! | 2, C libraries and assembly | `convert`, `h264::openh264`, `av1::rav1e`, `av1::rav1d` (one feature each), [`libraries`]; `sandbox`, which runs a decoder in a process of its own |
 
@@ -25,6 +25,7 @@ pub mod frame;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod h264;
+pub mod ingest;
 pub mod libraries;
 pub mod mask;
 pub mod motion;

@@ -31,6 +31,21 @@ pub struct FrontConfig {
     pub clock: Option<overlay::Clock>,
 }
 
+impl FrontConfig {
+    /// What of it was asked for and cannot be done to video that is coded already: the first of them. Denoising as it
+    /// is needed was not asked for.
+    pub(super) fn needs_frames(&self) -> Option<&'static str> {
+        let denoises = matches!(self.denoise, Denoise::On(_));
+        let wanted = [
+            (self.mask.is_some(), "a mask"),
+            (self.motion.is_some(), "motion detection"),
+            (denoises, "denoising"),
+            (self.clock.is_some(), "a clock"),
+        ];
+        wanted.into_iter().find_map(|(is_wanted, what)| is_wanted.then_some(what))
+    }
+}
+
 /// Whether the sensor's noise is taken out. It costs some 2 ms of one core for a 720p picture, which are added to the
 /// delay from capture to encoder.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

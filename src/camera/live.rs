@@ -54,6 +54,12 @@ impl Live {
         self.session.current().is_none_or(|current| wanted.is_some_and(|wanted| wanted > current))
     }
 
+    /// Epochs that the open one has outlasted at a moment; 0 while it is its own time, or if none is open.
+    pub(super) fn overrun(&self, at: Uptime) -> u32 {
+        let open = self.session.current().zip(self.session.epoch_at(at));
+        open.map_or(0, |(current, now)| now.0.saturating_sub(current.0))
+    }
+
     /// Whether the epoch of a moment was ended before its time, so that its key is gone.
     pub(super) fn is_spent(&self, at: Uptime) -> bool {
         self.session.current().is_none() && self.session.epoch_at(at).is_some_and(|epoch| Some(epoch) <= self.last)

@@ -17,6 +17,7 @@ use doorframe::codec::motion::{self, Sensitivity};
 use doorframe::codec::overlay::{Clock, Corner, UtcOffset};
 use doorframe::codec::units::{Bitrate, FrameRate, Size};
 use doorframe::codec::zones::Zones;
+use doorframe::encoder::EncoderChoice;
 use doorframe::link::{Alias, LinkError};
 #[cfg(target_os = "linux")]
 use doorframe::sensor::Decoding;
@@ -59,6 +60,9 @@ struct CameraArgs {
     /// camera of this machine, else a built-in clip.
     #[arg(long, value_name = "SOURCE")]
     source: Option<Source>,
+    /// Who codes the pictures: auto, openh264, m2m or m2m:/dev/videoN (an encoder of this machine), or as-is, which seals what the source has coded itself, undecoded.
+    #[arg(long, value_name = "ENCODER", default_value_t)]
+    encoder: EncoderChoice,
     /// Name of the camera at the hub.
     #[arg(long, value_name = "NAME", default_value = "front-door")]
     name: Alias,
@@ -128,6 +132,7 @@ impl CameraArgs {
         let source = self.source.unwrap_or_else(Source::default_for_this_machine);
         let mut config = CameraConfig::new(source, identity, devices, device_secret);
         config.alias = self.name;
+        config.encoder = self.encoder;
         config.bitrate = Bitrate::from_kbps(self.bitrate);
         config.wanted = self.size;
         #[cfg(target_os = "linux")]

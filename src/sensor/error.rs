@@ -3,6 +3,7 @@
 use super::Pattern;
 use doorframe_codec::clip::ClipError;
 use doorframe_codec::frame::FrameError;
+use doorframe_codec::ingest::Refused;
 use doorframe_codec::units::Size;
 use std::io;
 use std::path::PathBuf;
@@ -39,12 +40,30 @@ pub enum SensorError {
         why: &'static str,
     },
     /// The device has no format that is understood here.
-    #[error("{} offers {offers}; understood are NV12, YU12 (I420), YUYV and MJPG", path.display())]
+    #[error("{} offers {offers}; understood are NV12, NV21, YU12 (I420), YUYV, UYVY, MJPG, GREY and 8-bit or packed 10-bit Bayer", path.display())]
     Format {
         /// Which device.
         path: PathBuf,
         /// Its formats.
         offers: String,
+        /// Whether H.264 is among them, which can be used as it is.
+        coded: bool,
+    },
+    /// The source does not give coded video.
+    #[error("{from} gives {gives}, nothing that is coded already: leave `--encoder as-is` out")]
+    NotCoded {
+        /// Which source.
+        from: String,
+        /// What it gives instead.
+        gives: String,
+    },
+    /// Coded video that cannot be used as it is.
+    #[error("the video of {from} cannot be used as it is: {refused}")]
+    Coded {
+        /// Which source.
+        from: String,
+        /// What is wrong with it, and what would do.
+        refused: Refused,
     },
     /// The camera is gone.
     #[error("{0} was unplugged")]
@@ -154,6 +173,8 @@ impl SensorError {
             Self::Permission(_)
             | Self::NotACamera { .. }
             | Self::Format { .. }
+            | Self::NotCoded { .. }
+            | Self::Coded { .. }
             | Self::NotThisSystem
             | Self::Read { .. }
             | Self::TooLarge { .. }

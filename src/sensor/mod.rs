@@ -1,11 +1,13 @@
 //! Where frames come from: a V4L2 camera, a clip, or a test pattern.
 //!
 //! A [`Source`] is what a person writes (`v4l2:/dev/video0`, `clip:FILE`, `pattern:1280x720@30`); [`open()`] makes a
-//! [`Sensor`] of it. Every sensor behaves like a camera: it has its own rate, it never waits for a slow consumer,
+//! [`Sensor`] of it, which gives frames, or [`open_coded()`] a [`CodedSensor`], which gives access units that the source
+//! itself has coded. Every sensor behaves like a camera: it has its own rate, it never waits for a slow consumer,
 //! and it never hands out old frames in a burst.
 
 mod clip;
 mod clock;
+mod coded;
 mod counter;
 mod error;
 mod pace;
@@ -14,8 +16,9 @@ mod source;
 #[cfg(target_os = "linux")]
 pub mod v4l2;
 
-pub use clip::{BUILT_IN, Clip};
+pub use clip::{BUILT_IN, Clip, CodedClip};
 pub use clock::Clock;
+pub use coded::{Coded, CodedSensor, open_coded};
 pub use counter::{draw_counter, read_counter};
 pub use error::SensorError;
 pub use pattern::Pattern;

@@ -9,7 +9,7 @@ use bytes::Bytes;
 /// slice that begins with macroblock 0. Arbitrary slice order and redundant slices, which only the Baseline and
 /// Extended profiles have, are not told apart. Bytes before the first NAL unit belong to no unit.
 pub fn access_units(stream: &Bytes) -> AccessUnits<'_> {
-    AccessUnits { stream, nals: nals(stream), start: None, has_picture: false }
+    AccessUnits { stream, nals: nals(stream), start: None, boundary: Boundary::default() }
 }
 
 /// Iterator of [`access_units`].
@@ -18,7 +18,7 @@ pub struct AccessUnits<'a> {
     stream: &'a Bytes,
     nals: Nals<'a>,
     start: Option<usize>,
-    has_picture: bool,
+    boundary: Boundary,
 }
 
 impl Iterator for AccessUnits<'_> {
@@ -26,8 +26,7 @@ impl Iterator for AccessUnits<'_> {
 
     fn next(&mut self) -> Option<Bytes> {
         for nal in self.nals.by_ref() {
-            let begins = self.has_picture && begins_unit(&nal);
-            self.has_picture = nal.kind().is_picture() || (self.has_picture && !begins);
+            let begins = self.boundary.begins(&nal);
             let Some(start) = self.start else {
                 self.start = Some(nal.start());
                 continue;
@@ -41,8 +40,23 @@ impl Iterator for AccessUnits<'_> {
     }
 }
 
+/// Tells where one access unit ends and the next begins.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Boundary {
+    has_picture: bool,
+}
+
+impl Boundary {
+    /// Whether `nal` begins another unit than the NAL units before it. Its header and one byte more are enough.
+    pub(crate) fn begins(&mut self, nal: &Nal<'_>) -> bool {
+        let begins = self.has_picture && begins_after_picture(nal);
+        self.has_picture = nal.kind().is_picture() || (self.has_picture && !begins);
+        begins
+    }
+}
+
 /// Whether `nal`, coming after a picture, belongs to the next one.
-fn begins_unit(nal: &Nal<'_>) -> bool {
+fn begins_after_picture(nal: &Nal<'_>) -> bool {
     match nal.kind() {
         NalKind::Delimiter | NalKind::Sps | NalKind::SubsetSps | NalKind::Pps | NalKind::Sei => true,
         NalKind::Other(16..=18) => true,

@@ -63,6 +63,17 @@ pub struct Nal<'a> {
 }
 
 impl<'a> Nal<'a> {
+    /// The unit of these bytes, its header first, as length-prefixed streams have them; `None` of nothing or zeros.
+    pub fn of(unit: &'a [u8]) -> Option<Self> {
+        let (&header, payload) = trim_zeros(unit).split_first()?;
+        Some(Self { header, payload, start: 0 })
+    }
+
+    /// The one-byte header.
+    pub const fn header(&self) -> u8 {
+        self.header
+    }
+
     /// What it holds.
     pub const fn kind(&self) -> NalKind {
         NalKind::from_type(self.header)
@@ -83,7 +94,7 @@ impl<'a> Nal<'a> {
         self.payload
     }
 
-    /// Where its start code begins in the bytes given to [`nals`].
+    /// Where its start code begins in the bytes given to [`nals`]; 0 for one made by [`Nal::of`].
     pub const fn start(&self) -> usize {
         self.start
     }
@@ -133,7 +144,7 @@ impl<'a> Iterator for Nals<'a> {
 }
 
 /// Index of the next `00 00 01` from `from` on.
-fn start_code(stream: &[u8], from: usize) -> Option<usize> {
+pub(crate) fn start_code(stream: &[u8], from: usize) -> Option<usize> {
     let mut at = from;
     loop {
         let &[a, b, c] = stream.get(at..)?.first_chunk::<3>()?;

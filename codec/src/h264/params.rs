@@ -46,12 +46,30 @@ pub struct Sps {
     pub interlaced: bool,
     /// `max_num_ref_frames`, 0 to 16.
     pub references: u8,
+    /// Bits of `frame_num` in a slice header, 4 to 16.
+    pub frame_num_bits: u8,
+    /// How pictures tell their place on the screen.
+    pub order: PictureOrder,
     /// What the samples mean, if the stream says.
     pub color: Option<Color>,
     /// Frames a second, if the stream says.
     pub rate: Option<FrameRate>,
     /// Pictures that may come before one that is shown earlier: 0 without B-frames. `None` if the stream does not say.
     pub reorder: Option<u8>,
+}
+
+/// How pictures tell their place on the screen: `pic_order_cnt_type` (ITU-T H.264 §8.2.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PictureOrder {
+    /// Each slice says it (type 0), in so many bits, 4 to 16.
+    Counted {
+        /// Bits of `pic_order_cnt_lsb`.
+        bits: u8,
+    },
+    /// By differences from what is expected (type 1).
+    Offsets,
+    /// The order they are sent in (type 2).
+    AsSent,
 }
 
 /// Profiles whose parameter sets have the chroma fields (ITU-T H.264 §7.3.2.1.1).
@@ -83,8 +101,8 @@ impl Sps {
                 skip_scaling_lists(&mut bits, if chroma_format == 3 { 12 } else { 8 })?;
             }
         }
-        let _log2_max_frame_num = small(&mut bits, 12, "log2_max_frame_num_minus4")?;
-        skip_order_count(&mut bits)?;
+        let frame_num_bits = 4 + small(&mut bits, 12, "log2_max_frame_num_minus4")?;
+        let order = read_order(&mut bits)?;
         let references = small(&mut bits, 16, "max_num_ref_frames")?;
         let _gaps = bits.bit()?;
         let columns = side(&mut bits, "pic_width_in_mbs_minus1")?;
@@ -116,6 +134,8 @@ impl Sps {
             coded,
             interlaced,
             references,
+            frame_num_bits,
+            order,
             color: None,
             rate: None,
             reorder: None,
@@ -252,11 +272,9 @@ fn skip_scaling_lists(bits: &mut BitReader<'_>, lists: u32) -> Result<(), Params
     Ok(())
 }
 
-fn skip_order_count(bits: &mut BitReader<'_>) -> Result<(), ParamsError> {
-    match small(bits, 2, "pic_order_cnt_type")? {
-        0 => {
-            small(bits, 12, "log2_max_pic_order_cnt_lsb_minus4")?;
-        }
+fn read_order(bits: &mut BitReader<'_>) -> Result<PictureOrder, ParamsError> {
+    Ok(match small(bits, 2, "pic_order_cnt_type")? {
+        0 => PictureOrder::Counted { bits: 4 + small(bits, 12, "log2_max_pic_order_cnt_lsb_minus4")? },
         1 => {
             bits.pass_over(1)?;
             bits.signed_exp_golomb()?;
@@ -264,10 +282,10 @@ fn skip_order_count(bits: &mut BitReader<'_>) -> Result<(), ParamsError> {
             for _ in 0..small(bits, 255, "num_ref_frames_in_pic_order_cnt_cycle")? {
                 bits.signed_exp_golomb()?;
             }
+            PictureOrder::Offsets
         }
-        _ => {}
-    }
-    Ok(())
+        _ => PictureOrder::AsSent,
+    })
 }
 
 /// Passes over `hrd_parameters` (ITU-T H.264 §E.1.2).
@@ -328,6 +346,7 @@ mod tests {
         assert_eq!((Some(sps.size), Some(sps.coded)), (Size::new(1920, 1080), Size::new(1920, 1088)));
         assert_eq!(sps.rate, FrameRate::new(30_000, 1001));
         assert_eq!(sps.reorder, Some(2));
+        assert_eq!((sps.frame_num_bits, sps.order), (4, PictureOrder::Counted { bits: 6 }));
         assert!(sps.is_8_bit_420() && !sps.interlaced);
         assert_eq!(sps.color_or_usual(), Color { range: Range::Limited, matrix: Matrix::Bt709 });
     }

@@ -1,6 +1,9 @@
 //! Footage in a file that plays again and again, as a camera would see it.
 
+mod coded;
 mod reel;
+
+pub use coded::CodedClip;
 
 use super::pace::Pace;
 use super::{Clock, Decoding, Losses, Sensor, SensorError, even, lend};
@@ -19,6 +22,21 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 /// The clip that is built into the program: ten seconds of a woman and a dog at an entrance, H.264, 1280x720, 29.97
 /// frames a second. Origin and licence are in `assets/README.md`.
 pub const BUILT_IN: &[u8] = include_bytes!("../../../assets/door_720p30.264");
+
+const BUILT_IN_NAME: &str = "door_720p30.264 (built in)";
+
+/// The whole file at `path`.
+fn read(path: &Path) -> Result<Bytes, SensorError> {
+    let failed = |error| SensorError::Read { path: path.to_owned(), error };
+    let file = File::open(path).map_err(failed)?;
+    let mut bytes = Vec::new();
+    // The length of a pipe is not known before its end.
+    file.take(Clip::MAX_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > Clip::MAX_BYTES {
+        return Err(SensorError::TooLarge { clip: path.display().to_string(), most: Clip::MAX_BYTES });
+    }
+    Ok(bytes.into())
+}
 
 /// A clip as a camera: at its own rate, from the end on to the start, skipping what a late consumer misses.
 ///
@@ -54,16 +72,7 @@ impl Clip {
     /// # Errors
     /// If it cannot be read, is none of these, or not one picture of it can be decoded.
     pub fn open(path: &Path, clock: Clock, decoding: &Decoding) -> Result<Self, SensorError> {
-        let clip = path.display().to_string();
-        let failed = |error| SensorError::Read { path: path.to_owned(), error };
-        let file = File::open(path).map_err(failed)?;
-        let mut bytes = Vec::new();
-        // The length of a pipe is not known before its end.
-        file.take(Self::MAX_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
-        if bytes.len() as u64 > Self::MAX_BYTES {
-            return Err(SensorError::TooLarge { clip, most: Self::MAX_BYTES });
-        }
-        Self::of(clip, bytes.into(), clock, decoding)
+        Self::of(path.display().to_string(), read(path)?, clock, decoding)
     }
 
     /// Opens the clip that is built into the program.
@@ -71,7 +80,7 @@ impl Clip {
     /// # Errors
     /// Only if no thread can be started.
     pub fn built_in(clock: Clock) -> Result<Self, SensorError> {
-        Self::of("door_720p30.264 (built in)".to_owned(), Bytes::from_static(BUILT_IN), clock, &Decoding::Here)
+        Self::of(BUILT_IN_NAME.to_owned(), Bytes::from_static(BUILT_IN), clock, &Decoding::Here)
     }
 
     /// Opens the clip of these bytes; `clip` is what messages call it.

@@ -54,7 +54,7 @@ pub(super) trait Reel: Send {
 }
 
 /// For a clip that does not tell its rate.
-const USUAL_RATE: FrameRate = {
+pub(super) const USUAL_RATE: FrameRate = {
     let Some(rate) = FrameRate::whole(30) else { unreachable!() };
     rate
 };
@@ -182,7 +182,7 @@ fn decoder(codec: Codec, decoding: &Decoding) -> Result<Box<dyn Decoder>, Decodi
     }
 }
 
-const NO_SIZE: Size = {
+pub(super) const NO_SIZE: Size = {
     let Some(size) = Size::new(1, 1) else { unreachable!() };
     size
 };

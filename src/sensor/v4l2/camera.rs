@@ -1,43 +1,23 @@
 //! One open camera.
 
-use super::ioctl::{
-    self, Buffers, CAP_TIMEPERFRAME, FLAG_ERROR, FLAG_TIMESTAMP_MASK, FLAG_TIMESTAMP_MONOTONIC, Failed, Fraction,
-    PRIV_MAGIC, PROGRESSIVE, PixFormat, StreamParameters,
-};
-use super::stamp::{Stamp, Stamps};
-use super::{FourCc, capability, card, check_capability, list, modes, no_format, open_node, trouble};
+use super::ioctl::{Failed, PRIV_MAGIC, PixFormat};
+use super::stream::{self, BUFFERS, Stream, Taken};
+use super::{FourCc, list, modes, no_format, trouble};
 use crate::sensor::{Clock, Losses, Sensor, SensorError, Wanted, even};
 use doorframe_codec::Frame;
 use doorframe_codec::frame::{Format, FrameError, Plane};
 use doorframe_codec::units::{Color, FrameRate, Matrix, Range, Size, Uptime};
-use std::fs::File;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
 
 /// A V4L2 camera that streams into four mapped buffers. A frame it lends is the driver's own buffer.
 #[derive(Debug)]
 pub struct Camera {
-    device: File,
-    path: PathBuf,
-    name: String,
+    stream: Stream,
     layout: Layout,
     rate: FrameRate,
-    buffers: Buffers,
     /// The buffer that is lent.
     lent: Option<u32>,
-    stamps: Stamps,
-    clock: Clock,
-    losses: Losses,
 }
-
-/// Buffers to ask for: one with the consumer, one being filled, and two for a late consumer.
-const BUFFERS: u32 = 4;
-/// No camera takes longer to its first frame, nor between two in the dark.
-const PATIENCE: Duration = Duration::from_secs(3);
-/// A stream that gave a damaged frame and then nothing for so long has stalled.
-const PATIENCE_AFTER_DAMAGE: Duration = Duration::from_secs(1);
-/// How long udev may take to hand a fresh node to the group video.
-const UDEV: Duration = Duration::from_millis(500);
 
 impl Camera {
     /// Opens the camera at `path` and starts its stream.
@@ -45,41 +25,15 @@ impl Camera {
     /// # Errors
     /// What is wrong with it and what to do about it.
     pub fn open(path: &Path, wanted: Wanted, clock: Clock) -> Result<Self, SensorError> {
-        let deadline = clock.now() + UDEV;
-        let device = loop {
-            match open_node(path) {
-                Err(SensorError::Permission(_)) if clock.now() < deadline => {
-                    clock.sleep_until(clock.now() + Duration::from_millis(50));
-                }
-                opened => break opened?,
-            }
-        };
-        let capability = capability(&device, path)?;
-        check_capability(&capability, path)?;
-        let name = format!("{} at {}", card(&capability.card), path.display());
-        let fail = |failed| trouble(&name, path, failed);
-
+        let (device, name) = stream::open(path, clock)?;
         let modes = super::modes(&device, wanted);
         let (mode, rate) = modes::choose(&modes, wanted).ok_or_else(|| no_format(path, &modes))?;
-        let mut format = ioctl::Format::capture(PixFormat {
-            width: mode.size.width(),
-            height: mode.size.height(),
-            fourcc: u32::from_le_bytes(mode.fourcc.0),
-            field: PROGRESSIVE,
-            magic: PRIV_MAGIC,
-            ..PixFormat::default()
-        });
-        ioctl::call(&device, ioctl::S_FMT, &mut format).map_err(fail)?;
-        let layout = Layout::of(&format.pix).ok_or_else(|| no_format(path, &modes))?;
-        let rate = set_rate(&device, rate);
-        let buffers = Buffers::new(&device, BUFFERS).map_err(fail)?;
-        let stamps = Stamps::new(ioctl::monotonic(), clock.now());
-        let losses = Losses::default();
-        let mut camera =
-            Self { device, path: path.to_owned(), name, layout, rate, buffers, lent: None, stamps, clock, losses };
-        camera.buffers.start(&camera.device).map_err(|failed| camera.trouble(failed))?;
-        camera.name = format!("{}, {} {} at {rate}", camera.name, FourCc(format.pix.fourcc.to_le_bytes()), layout.size);
-        Ok(camera)
+        let pix = stream::set_format(&device, mode).map_err(|failed| trouble(&name, path, failed))?;
+        let layout = Layout::of(&pix).ok_or_else(|| no_format(path, &modes))?;
+        let rate = stream::set_rate(&device, rate);
+        let name = format!("{name}, {} {} at {rate}", FourCc(pix.fourcc.to_le_bytes()), layout.size);
+        let stream = Stream::start(device, path, name, clock)?;
+        Ok(Self { stream, layout, rate, lent: None })
     }
 
     /// Opens the first camera of this machine that can be used and is not in use.
@@ -99,85 +53,31 @@ impl Camera {
         }
         Err(SensorError::NoCamera(troubles.join("; ")))
     }
+}
 
-    fn trouble(&self, failed: Failed) -> SensorError {
-        trouble(&self.name, &self.path, failed)
-    }
-
-    /// Stops and starts the stream: what brings back a camera whose USB endpoint stalled.
-    fn restart(&mut self) -> Result<(), SensorError> {
-        self.losses.restarts += 1;
-        self.buffers.stop(&self.device).map_err(|failed| self.trouble(failed))?;
-        self.stamps.restart();
-        self.buffers.start(&self.device).map_err(|failed| self.trouble(failed))
-    }
-
-    /// Waits for the newest good buffer. Its index, bytes used, and what is known of it.
-    fn newest(&mut self) -> Result<(u32, u32, Stamp), SensorError> {
-        let start = self.clock.now();
-        let mut restarted = false;
-        let mut deadline = start + PATIENCE;
-        loop {
-            let damaged = self.losses.damaged;
-            let taken = self.take_newest();
-            if self.losses.damaged > damaged {
-                deadline = deadline.min(self.clock.now() + PATIENCE_AFTER_DAMAGE);
-            }
-            match taken {
-                Ok(Some(taken)) => return Ok(taken),
-                Ok(None) => {
-                    let left = deadline.since(self.clock.now());
-                    if left > Duration::ZERO {
-                        ioctl::wait(&self.device, left).map_err(|failed| self.trouble(failed))?;
-                        continue;
-                    }
-                }
-                // The driver gave up on the stream, not on the camera.
-                Err(failed) if matches!(failed.code(), libc::EIO | libc::EINVAL | libc::EPIPE) => {}
-                Err(failed) => return Err(self.trouble(failed)),
-            }
-            if restarted {
-                return Err(SensorError::Silent { camera: self.name.clone(), after: self.clock.now().since(start) });
-            }
-            self.restart()?;
-            restarted = true;
-            deadline = self.clock.now() + PATIENCE;
+/// Takes every buffer that is filled and keeps the newest good one.
+fn take_newest(stream: &mut Stream, layout: &Layout) -> Result<Option<Taken>, Failed> {
+    let mut newest = None;
+    for _ in 0..BUFFERS {
+        let Some(taken) = stream.take(|data| layout.holds(data))? else { break };
+        if let Some(older) = newest.replace(taken) {
+            stream.losses.skipped += 1;
+            stream.give(older.index)?;
         }
     }
-
-    /// Takes every buffer that is filled and keeps the newest good one.
-    fn take_newest(&mut self) -> Result<Option<(u32, u32, Stamp)>, Failed> {
-        let mut newest = None;
-        for _ in 0..BUFFERS {
-            let Some(buffer) = self.buffers.take(&self.device)? else { break };
-            let monotonic = buffer.flags & FLAG_TIMESTAMP_MASK == FLAG_TIMESTAMP_MONOTONIC;
-            let stamped = since_boot(buffer.timestamp).filter(|_| monotonic);
-            if buffer.flags & FLAG_ERROR != 0 || !self.layout.holds(self.buffers.bytes(buffer.index, buffer.used)) {
-                self.losses.damaged += 1;
-                self.buffers.give(&self.device, buffer.index)?;
-                continue;
-            }
-            let stamp = self.stamps.judge(stamped, buffer.sequence, self.clock.now());
-            self.losses.missing += u64::from(stamp.missing);
-            self.losses.mistimed += u64::from(stamp.corrected);
-            if let Some((older, ..)) = newest.replace((buffer.index, buffer.used, stamp)) {
-                self.losses.skipped += 1;
-                self.buffers.give(&self.device, older)?;
-            }
-        }
-        Ok(newest)
-    }
+    Ok(newest)
 }
 
 impl Sensor for Camera {
     fn next(&mut self) -> Result<Frame<'_>, SensorError> {
         if let Some(index) = self.lent.take() {
             // A refusal shows again, with its reason, when the next frame is taken.
-            let _ = self.buffers.give(&self.device, index);
+            let _ = self.stream.give(index);
         }
-        let (index, used, stamp) = self.newest()?;
-        self.lent = Some(index);
-        Ok(self.layout.frame(self.buffers.bytes(index, used), stamp.captured)?)
+        let layout = self.layout;
+        let taken = self.stream.wait(|stream| take_newest(stream, &layout))?;
+        self.lent = Some(taken.index);
+        Ok(layout.frame(self.stream.bytes(&taken), taken.stamp.captured)?)
     }
 
     fn size(&self) -> Size {
@@ -189,29 +89,11 @@ impl Sensor for Camera {
     }
 
     fn name(&self) -> &str {
-        &self.name
+        &self.stream.name
     }
 
     fn losses(&self) -> Losses {
-        self.losses
-    }
-}
-
-impl Drop for Camera {
-    fn drop(&mut self) {
-        // Closing the device stops it as well; a camera that is gone cannot be stopped.
-        let _ = self.buffers.stop(&self.device);
-    }
-}
-
-/// Asks for `rate`; what the driver will do, or `rate` itself if it does not tell.
-fn set_rate(device: &File, rate: FrameRate) -> FrameRate {
-    let mut parameters = StreamParameters::capture(Fraction { num: rate.den(), den: rate.num() });
-    let set = ioctl::call(device, ioctl::S_PARM, &mut parameters);
-    let Fraction { num, den } = parameters.interval;
-    match set {
-        Ok(()) if parameters.capability & CAP_TIMEPERFRAME != 0 => FrameRate::new(den, num).unwrap_or(rate),
-        _ => rate,
+        self.stream.losses
     }
 }
 
@@ -248,7 +130,7 @@ impl Layout {
                 let [u, v] = [rest(luma), rest(luma + stride * rows)].map(|data| Plane { data, stride });
                 Frame::new(self.format, size, color, captured, &[whole, u, v])
             }
-            Format::Nv12 => {
+            Format::Nv12 | Format::Nv21 => {
                 let chroma = Plane { data: rest(luma), stride: self.stride };
                 Frame::new(self.format, size, color, captured, &[whole, chroma])
             }
@@ -289,12 +171,6 @@ fn color(pix: &PixFormat, format: Format) -> Color {
     if format == Format::Mjpeg { Color { range: Range::Full, matrix: Matrix::Bt601 } } else { Color { range, matrix } }
 }
 
-fn since_boot(time: libc::timeval) -> Option<Duration> {
-    let seconds = u64::try_from(time.tv_sec).ok()?;
-    let micros = u32::try_from(time.tv_usec).ok().filter(|&micros| micros < 1_000_000)?;
-    Some(Duration::new(seconds, micros * 1000))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -310,6 +186,9 @@ mod tests {
         let nv12 = Layout::of(&pix(b"NV12", 6, 4, 16)).unwrap();
         let frame = nv12.frame(&data, Uptime::default()).unwrap();
         assert_eq!([frame.planes()[0].data[0], frame.planes()[1].data[0]], [0, 64]);
+        let nv21 = Layout::of(&pix(b"NV21", 6, 4, 16)).unwrap();
+        let frame = nv21.frame(&data, Uptime::default()).unwrap();
+        assert_eq!((frame.format(), frame.planes()[1].data[0]), (Format::Nv21, 64));
         let i420 = Layout::of(&pix(b"YU12", 6, 4, 16)).unwrap();
         let frame = i420.frame(&data, Uptime::default()).unwrap();
         let starts = [0, 1, 2].map(|plane: usize| frame.planes()[plane].data[0]);
@@ -332,6 +211,10 @@ mod tests {
         assert!(!layout.holds(&[0; 31]));
         assert!(!layout.holds(&[]));
         assert!(!Layout::of(&pix(b"MJPG", 4, 4, 0)).unwrap().holds(&[]));
+        // Four samples of RAW10 are five bytes; 8-bit samples are one each.
+        assert!(Layout::of(&pix(b"pBAA", 4, 4, 5)).unwrap().holds(&[0; 20]));
+        assert!(!Layout::of(&pix(b"pBAA", 4, 4, 4)).unwrap().holds(&[0; 20]));
+        assert!(Layout::of(&pix(b"BA81", 4, 4, 4)).unwrap().holds(&[0; 16]));
     }
 
     #[test]
@@ -361,14 +244,5 @@ mod tests {
         let unset = PixFormat { colorspace: 8, encoding: 2, quantization: 1, magic: 0, ..pix(b"YUYV", 4, 4, 8) };
         assert_eq!(color(&unset, Format::Yuyv), Color { range: limited, matrix: bt601 });
         assert_eq!(color(&pix(b"MJPG", 4, 4, 0), Format::Mjpeg), Color { range: full, matrix: bt601 });
-    }
-
-    #[test]
-    fn a_time_that_cannot_be_is_none() {
-        let time = |tv_sec, tv_usec| since_boot(libc::timeval { tv_sec, tv_usec });
-        assert_eq!(time(1, 500_000), Some(Duration::from_millis(1500)));
-        assert_eq!(time(-1, 0), None);
-        assert_eq!(time(0, 1_000_000), None);
-        assert_eq!(time(0, -1), None);
     }
 }

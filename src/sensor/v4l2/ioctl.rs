@@ -1,6 +1,6 @@
 //! The kernel's side of V4L2: structs as in `linux/videodev2.h`, and the calls that take them.
 //!
-//! All `unsafe` of the sensors is in this file.
+//! All `unsafe` of the sensors is in this file and in `mplane.rs`, which has the multi-planar side of it.
 
 use libc::{c_int, c_ulong};
 use std::fs::File;
@@ -169,14 +169,60 @@ pub(super) struct StreamParameters {
 
 impl StreamParameters {
     pub(super) fn capture(interval: Fraction) -> Self {
-        Self { kind: CAPTURE, capability: 0, mode: 0, interval, extended_mode: 0, read_buffers: 0, rest: [0; 44] }
+        Self::of(CAPTURE, interval)
     }
+
+    /// Asks for a rate of a queue of `kind`; the member `output` of the union has the same fields.
+    pub(super) fn of(kind: u32, interval: Fraction) -> Self {
+        Self { kind, capability: 0, mode: 0, interval, extended_mode: 0, read_buffers: 0, rest: [0; 44] }
+    }
+}
+
+/// `struct v4l2_control`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ControlValue {
+    id: u32,
+    value: i32,
+}
+
+/// A control of encoders (`V4L2_CID_MPEG_VIDEO_*`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Control(u32);
+
+impl Control {
+    /// `V4L2_CID_CODEC_BASE`.
+    const BASE: u32 = 0x0099_0900;
+    /// Pictures that come in another order than they are shown in, between two others.
+    pub(crate) const B_FRAMES: Self = Self(Self::BASE + 202);
+    /// Pictures from keyframe to keyframe.
+    pub(crate) const GROUP: Self = Self(Self::BASE + 203);
+    /// Bits a second.
+    pub(crate) const BITRATE: Self = Self(Self::BASE + 207);
+    /// 1: parameter sets in front of every keyframe.
+    pub(crate) const REPEAT_SETS: Self = Self(Self::BASE + 226);
+    /// A button: the next picture is a keyframe.
+    pub(crate) const FORCE_KEYFRAME: Self = Self(Self::BASE + 229);
+}
+
+#[cfg(feature = "v4l2-m2m")]
+impl Control {
+    /// How the rate is held: [`Control::CONSTANT`].
+    pub(crate) const BITRATE_MODE: Self = Self(Self::BASE + 206);
+    /// `V4L2_MPEG_VIDEO_BITRATE_MODE_CBR`.
+    pub(crate) const CONSTANT: i32 = 1;
+    /// 1: the rate is held at all, picture by picture.
+    pub(crate) const RATE_CONTROL: Self = Self(Self::BASE + 215);
+    /// H.264 profile: [`Control::HIGH`].
+    pub(crate) const PROFILE: Self = Self(Self::BASE + 363);
+    /// `V4L2_MPEG_VIDEO_H264_PROFILE_HIGH`.
+    pub(crate) const HIGH: i32 = 4;
 }
 
 /// `struct v4l2_requestbuffers`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
-struct RequestBuffers {
+pub(super) struct RequestBuffers {
     count: u32,
     kind: u32,
     memory: u32,
@@ -185,9 +231,15 @@ struct RequestBuffers {
 }
 
 impl RequestBuffers {
-    /// Asks for `count` buffers to map.
-    fn mapped(count: u32) -> Self {
-        Self { count, kind: CAPTURE, memory: MMAP, capabilities: 0, flags: 0 }
+    /// Asks for `count` buffers to map in a queue of `kind`.
+    pub(super) fn of(kind: u32, count: u32) -> Self {
+        Self { count, kind, memory: MMAP, capabilities: 0, flags: 0 }
+    }
+
+    /// How many there are.
+    #[cfg(feature = "v4l2-m2m")]
+    pub(super) fn count(&self) -> u32 {
+        self.count
     }
 }
 
@@ -247,6 +299,7 @@ const _: () = {
     assert!(size_of::<PixFormat>() == 48);
     assert!(size_of::<StreamParameters>() == 204);
     assert!(size_of::<RequestBuffers>() == 20);
+    assert!(size_of::<ControlValue>() == 8);
 };
 #[cfg(target_pointer_width = "64")]
 const _: () = {
@@ -277,13 +330,14 @@ pub(super) struct Call<T> {
 pub(super) const QUERYCAP: Call<Capability> = read(0, "asking what it is");
 pub(super) const ENUM_FMT: Call<FormatDescription> = both(2, "asking for its formats");
 pub(super) const S_FMT: Call<Format> = both(5, "setting its format");
-const REQBUFS: Call<RequestBuffers> = both(8, "asking for buffers");
+pub(super) const REQBUFS: Call<RequestBuffers> = both(8, "asking for buffers");
 const QUERYBUF: Call<Buffer> = both(9, "finding a buffer");
 const QBUF: Call<Buffer> = both(15, "giving a buffer back");
 const DQBUF: Call<Buffer> = both(17, "taking a frame");
-const STREAMON: Call<c_int> = write(18, "starting the stream");
+pub(super) const STREAMON: Call<c_int> = write(18, "starting the stream");
 const STREAMOFF: Call<c_int> = write(19, "stopping the stream");
 pub(super) const S_PARM: Call<StreamParameters> = both(22, "setting its rate");
+const S_CTRL: Call<ControlValue> = both(28, "setting a control");
 pub(super) const ENUM_FRAMESIZES: Call<FrameSize> = both(74, "asking for its sizes");
 pub(super) const ENUM_FRAMEINTERVALS: Call<FrameInterval> = both(75, "asking for its rates");
 
@@ -295,7 +349,7 @@ const fn write<T>(number: u32, name: &'static str) -> Call<T> {
     Call { number: libc::_IOW::<T>(b'V' as u32, number), name, argument: PhantomData }
 }
 
-const fn both<T>(number: u32, name: &'static str) -> Call<T> {
+pub(super) const fn both<T>(number: u32, name: &'static str) -> Call<T> {
     Call { number: libc::_IOWR::<T>(b'V' as u32, number), name, argument: PhantomData }
 }
 
@@ -306,19 +360,20 @@ const _: () = {
     assert!(DQBUF.number == 0xc058_5611);
     assert!(STREAMON.number == 0x4004_5612);
     assert!(S_PARM.number == 0xc0cc_5616);
+    assert!(S_CTRL.number == 0xc008_561c);
     assert!(ENUM_FRAMEINTERVALS.number == 0xc034_564b);
 };
 
 /// What failed, and what the kernel said.
 #[derive(Debug)]
-pub(super) struct Failed {
-    pub(super) what: &'static str,
-    pub(super) error: io::Error,
+pub(crate) struct Failed {
+    pub(crate) what: &'static str,
+    pub(crate) error: io::Error,
 }
 
 impl Failed {
     /// The `errno`, 0 if there is none.
-    pub(super) fn code(&self) -> i32 {
+    pub(crate) fn code(&self) -> i32 {
         self.error.raw_os_error().unwrap_or_default()
     }
 }
@@ -345,15 +400,25 @@ unsafe impl Argument for StreamParameters {}
 unsafe impl Argument for RequestBuffers {}
 // SAFETY: as above.
 unsafe impl Argument for Buffer {}
+// SAFETY: as above.
+unsafe impl Argument for ControlValue {}
 // SAFETY: an integer, as VIDIOC_STREAMON wants it.
 unsafe impl Argument for c_int {}
 
 /// Makes the call, again if a signal interrupted it.
 pub(super) fn call<T: Argument>(device: &File, call: Call<T>, argument: &mut T) -> Result<(), Failed> {
+    // SAFETY: any bytes are a `T`, and no `Argument` has a pointer that the kernel would follow.
+    unsafe { call_raw(device, call, argument) }
+}
+
+/// Makes the call, again if a signal interrupted it.
+///
+/// # Safety
+/// What the kernel writes to `argument` must be a `T`, and pointers in it must lead to what the call wants there.
+pub(super) unsafe fn call_raw<T>(device: &File, call: Call<T>, argument: &mut T) -> Result<(), Failed> {
     loop {
         // SAFETY: the descriptor is open while `device` is borrowed; the call's number carries the size of `T`, so
-        // the kernel reads and writes that many bytes at `argument`, and any bytes are a `T`. None of the structs
-        // here has a pointer that the kernel would follow.
+        // the kernel reads and writes that many bytes at `argument`, and what they mean the caller vouches for.
         let status = unsafe { libc::ioctl(device.as_raw_fd(), call.number, std::ptr::from_mut(argument)) };
         if status >= 0 {
             return Ok(());
@@ -365,8 +430,13 @@ pub(super) fn call<T: Argument>(device: &File, call: Call<T>, argument: &mut T) 
     }
 }
 
+/// Sets a control. Drivers move a number that is out of their range into it.
+pub(crate) fn set(device: &File, control: Control, value: i32) -> Result<(), Failed> {
+    call(device, S_CTRL, &mut ControlValue { id: control.0, value })
+}
+
 /// Waits until the device has a frame or trouble. `false` if neither came within `wait`, or a signal came.
-pub(super) fn wait(device: &File, wait: Duration) -> Result<bool, Failed> {
+pub(crate) fn wait(device: &File, wait: Duration) -> Result<bool, Failed> {
     let mut poll = libc::pollfd { fd: device.as_raw_fd(), events: libc::POLLIN, revents: 0 };
     let ms = c_int::try_from(wait.as_millis().saturating_add(1)).unwrap_or(c_int::MAX);
     // SAFETY: `poll` is one valid pollfd, and 1 says so.
@@ -400,13 +470,13 @@ pub(super) struct Buffers {
 impl Buffers {
     /// Gets about `count` buffers from `device` and maps them. All are ours at first.
     pub(super) fn new(device: &File, count: u32) -> Result<Self, Failed> {
-        let mut request = RequestBuffers::mapped(count);
+        let mut request = RequestBuffers::of(CAPTURE, count);
         call(device, REQBUFS, &mut request)?;
         let mut mappings = Vec::new();
         for index in 0..request.count {
             let mut buffer = Buffer::mapped(index);
             call(device, QUERYBUF, &mut buffer)?;
-            let mapping = Mapping::new(device, buffer.len as usize, buffer.offset());
+            let mapping = Mapping::new(device, buffer.len as usize, buffer.offset(), libc::PROT_READ);
             mappings.push(mapping.map_err(|error| Failed { what: "mapping a buffer", error })?);
         }
         Ok(Self { mappings })
@@ -457,37 +527,70 @@ impl Buffers {
 
     /// The first `used` bytes of a buffer; none if the driver has it.
     pub(super) fn bytes(&self, index: u32, used: u32) -> &[u8] {
-        let Some(mapping) = self.mappings.get(index as usize).filter(|mapping| mapping.ours) else { return &[] };
-        let len = mapping.len.min(used as usize);
-        // SAFETY: `len` bytes at most are mapped readable at `start` until `drop`, which needs `self` whole; and the
-        // driver does not write to a buffer that is ours, which only `give` changes, by `&mut self`.
-        unsafe { std::slice::from_raw_parts(mapping.start.as_ptr(), len) }
+        let whole = self.mappings.get(index as usize).map_or(&[][..], Mapping::bytes);
+        whole.get(..used as usize).unwrap_or(whole)
     }
 }
 
 /// One buffer.
 #[derive(Debug)]
-struct Mapping {
+pub(super) struct Mapping {
     start: NonNull<u8>,
     len: usize,
     /// Whether the driver does not have it.
     ours: bool,
+    #[cfg_attr(not(feature = "v4l2-m2m"), expect(dead_code, reason = "cameras are only read"))]
+    writable: bool,
 }
 
 // SAFETY: a mapping belongs to the process, not to the thread that made it, and has no other owner.
 unsafe impl Send for Mapping {}
 
 impl Mapping {
-    fn new(device: &File, len: usize, offset: u32) -> io::Result<Self> {
-        let (read, shared) = (libc::PROT_READ, libc::MAP_SHARED);
+    /// Maps `len` bytes of a buffer, to read or to write as `access` says (`PROT_*`).
+    pub(super) fn new(device: &File, len: usize, offset: u32, access: c_int) -> io::Result<Self> {
+        let shared = libc::MAP_SHARED;
         let offset = libc::off64_t::from(offset);
         // SAFETY: the address is left to the kernel, so nothing of ours is mapped over.
-        let start = unsafe { libc::mmap64(std::ptr::null_mut(), len, read, shared, device.as_raw_fd(), offset) };
+        let start = unsafe { libc::mmap64(std::ptr::null_mut(), len, access, shared, device.as_raw_fd(), offset) };
         if start == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
         let start = NonNull::new(start.cast()).ok_or_else(|| io::Error::other("mapped at address 0"))?;
-        Ok(Self { start, len, ours: true })
+        Ok(Self { start, len, ours: true, writable: access & libc::PROT_WRITE != 0 })
+    }
+
+    /// Its bytes; none if the driver has it.
+    pub(super) fn bytes(&self) -> &[u8] {
+        if !self.ours {
+            return &[];
+        }
+        // SAFETY: `len` bytes are mapped readable at `start` until `drop`, which needs `self` whole; and the driver does
+        // not write to a buffer that is ours, which changes by `&mut self` alone.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
+    }
+}
+
+#[cfg(feature = "v4l2-m2m")]
+impl Mapping {
+    /// Whether the driver does not have it.
+    pub(super) fn is_ours(&self) -> bool {
+        self.ours
+    }
+
+    /// Notes who has it.
+    pub(super) fn set_ours(&mut self, ours: bool) {
+        self.ours = ours;
+    }
+
+    /// Its bytes to fill; none if the driver has it, or they were not mapped to be written.
+    pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
+        if !self.ours || !self.writable {
+            return &mut [];
+        }
+        // SAFETY: `len` bytes are mapped readable and writable at `start` until `drop`; nobody else has a reference, for
+        // `self` is borrowed mutably, and the driver does not touch a buffer that is ours.
+        unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.len) }
     }
 }
 

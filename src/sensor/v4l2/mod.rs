@@ -1,11 +1,18 @@
 //! Cameras of Linux: what there are, what they offer, and how they are opened.
 
 mod camera;
+mod coded;
 mod ioctl;
 mod modes;
+#[cfg(feature = "v4l2-m2m")]
+pub(crate) mod mplane;
 mod stamp;
+mod stream;
 
 pub use camera::Camera;
+pub use coded::CodedCamera;
+#[cfg(feature = "v4l2-m2m")]
+pub(crate) use ioctl::{Control, Failed as CallFailed, set as set_control, wait as wait_for};
 pub use modes::{FourCc, Mode};
 
 use super::{SensorError, Wanted};
@@ -39,7 +46,7 @@ pub fn list() -> Vec<Device> {
 }
 
 /// `/dev/video*`, by number.
-fn nodes() -> Vec<PathBuf> {
+pub(crate) fn nodes() -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir("/dev") else { return Vec::new() };
     let number = |name: &str| name.strip_prefix("video").and_then(|digits| digits.parse::<u32>().ok());
     let mut nodes: Vec<_> =
@@ -178,6 +185,19 @@ fn rates(file: &File, fourcc: u32, size: Size, wanted: FrameRate) -> Vec<FrameRa
 }
 
 fn no_format(path: &Path, modes: &[Mode]) -> SensorError {
+    SensorError::Format {
+        path: path.to_owned(),
+        offers: offers(modes),
+        coded: modes.iter().any(|mode| mode.fourcc.is_h264()),
+    }
+}
+
+fn no_coded_format(path: &Path, modes: &[Mode]) -> SensorError {
+    SensorError::NotCoded { from: path.display().to_string(), gives: offers(modes) }
+}
+
+/// The formats of a camera, for a message.
+fn offers(modes: &[Mode]) -> String {
     let mut names: Vec<String> = Vec::new();
     for mode in modes {
         let name = mode.fourcc.to_string();
@@ -185,8 +205,7 @@ fn no_format(path: &Path, modes: &[Mode]) -> SensorError {
             names.push(name);
         }
     }
-    let offers = if names.is_empty() { "no pixel format".to_owned() } else { names.join(", ") };
-    SensorError::Format { path: path.to_owned(), offers }
+    if names.is_empty() { "no pixel format".to_owned() } else { names.join(", ") }
 }
 
 /// What a refused call means for the person at the camera.
@@ -265,6 +284,6 @@ mod tests {
         let size = Size::new(640, 480).unwrap();
         let mode = |name| Mode { fourcc: FourCc(name), size, rates: Vec::new() };
         let error = no_format(Path::new("/dev/video0"), &[mode(*b"H264"), mode(*b"HEVC"), mode(*b"H264")]);
-        assert_eq!(error.to_string(), "/dev/video0 offers H264, HEVC; understood are NV12, YU12 (I420), YUYV and MJPG");
+        assert!(error.to_string().starts_with("/dev/video0 offers H264, HEVC; understood are NV12, "), "{error}");
     }
 }

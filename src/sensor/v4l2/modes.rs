@@ -1,7 +1,7 @@
 //! What a camera offers, and which of it to take.
 
 use crate::sensor::Wanted;
-use doorframe_codec::frame::Format;
+use doorframe_codec::frame::{Format, Pattern};
 use doorframe_codec::units::{FrameRate, Size};
 use std::cmp::Ordering;
 use std::fmt;
@@ -11,15 +11,32 @@ use std::fmt;
 pub struct FourCc(pub [u8; 4]);
 
 impl FourCc {
-    /// What it is in our words; `None` for one that is not understood here.
+    /// What it is in our words (`linux/videodev2.h`, `V4L2_PIX_FMT_*`); `None` for one that is not understood here.
     pub const fn format(self) -> Option<Format> {
         match &self.0 {
             b"NV12" => Some(Format::Nv12),
+            b"NV21" => Some(Format::Nv21),
             b"YU12" => Some(Format::I420),
             b"YUYV" => Some(Format::Yuyv),
+            b"UYVY" => Some(Format::Uyvy),
+            b"GREY" => Some(Format::Grey),
+            b"RGGB" => Some(Format::Bayer8(Pattern::Rggb)),
+            b"GRBG" => Some(Format::Bayer8(Pattern::Grbg)),
+            b"GBRG" => Some(Format::Bayer8(Pattern::Gbrg)),
+            // SBGGR8 is older than the scheme of the other three.
+            b"BA81" => Some(Format::Bayer8(Pattern::Bggr)),
+            b"pRAA" => Some(Format::Bayer10(Pattern::Rggb)),
+            b"pgAA" => Some(Format::Bayer10(Pattern::Grbg)),
+            b"pGAA" => Some(Format::Bayer10(Pattern::Gbrg)),
+            b"pBAA" => Some(Format::Bayer10(Pattern::Bggr)),
             b"MJPG" | b"JPEG" => Some(Format::Mjpeg),
             _ => None,
         }
+    }
+
+    /// Whether it is H.264 with start codes (`V4L2_PIX_FMT_H264`), each buffer a whole access unit.
+    pub const fn is_h264(self) -> bool {
+        matches!(&self.0, b"H264")
     }
 }
 
@@ -53,18 +70,22 @@ impl Mode {
 
 /// The mode to take, and its rate; `None` if not one is understood.
 ///
-/// The nearest size first, among those that reach half the rate; at that size what reaches the rate; of those what
-/// costs least to convert, so MJPEG only where nothing else is fast enough.
+/// Colours first: grey only where there is nothing else. Then the nearest size, among those that reach half the rate;
+/// at that size what reaches the rate; of those what costs least to convert, so MJPEG only where nothing else is fast
+/// enough, and a raw mosaic, which no image processor has seen, last.
 pub(super) fn choose(modes: &[Mode], wanted: Wanted) -> Option<(&Mode, FrameRate)> {
     let rank = |mode: &Mode| {
         let speed = mode.nearest(wanted.rate).as_f32() / wanted.rate.as_f32();
         let cost = match mode.fourcc.format()? {
             Format::I420 => 0_u8,
-            Format::Nv12 => 1,
-            Format::Yuyv => 2,
+            Format::Nv12 | Format::Nv21 => 1,
+            Format::Yuyv | Format::Uyvy => 2,
+            Format::Bayer8(_) => 4,
+            Format::Bayer10(_) => 5,
             _ => 3,
         };
-        Some((speed < 0.5, distance(mode.size, wanted.size), speed < 0.95, cost, speed))
+        let slow = (mode.fourcc.format() == Some(Format::Grey), speed < 0.5);
+        Some((slow, distance(mode.size, wanted.size), speed < 0.95, cost, speed))
     };
     let ranked = modes.iter().filter_map(|mode| rank(mode).map(|rank| (rank, mode)));
     let best = ranked.min_by(|((slow, away, short, cost, speed), _), ((slow2, away2, short2, cost2, speed2), _)| {
@@ -73,6 +94,20 @@ pub(super) fn choose(modes: &[Mode], wanted: Wanted) -> Option<(&Mode, FrameRate
         by_size.then(by_rate).then(cost.cmp(cost2)).then(Ordering::Equal)
     });
     best.map(|(_, mode)| (mode, mode.nearest(wanted.rate)))
+}
+
+/// The H.264 mode to take, and its rate; `None` if there is none: the nearest size among those that reach half the rate.
+pub(super) fn choose_coded(modes: &[Mode], wanted: Wanted) -> Option<(&Mode, FrameRate)> {
+    let rank = |mode: &Mode| {
+        let speed = mode.nearest(wanted.rate).as_f32() / wanted.rate.as_f32();
+        (speed < 0.5, distance(mode.size, wanted.size), speed < 0.95)
+    };
+    let coded = modes.iter().filter(|mode| mode.fourcc.is_h264());
+    let best = coded.min_by(|a, b| {
+        let ((slow, away, short), (slow2, away2, short2)) = (rank(a), rank(b));
+        slow.cmp(&slow2).then(away.total_cmp(&away2)).then(short.cmp(&short2))
+    });
+    best.map(|mode| (mode, mode.nearest(wanted.rate)))
 }
 
 /// How far `size` is from `wanted`. Larger counts twice: it costs time on every frame, smaller only sharpness.
@@ -168,6 +203,46 @@ mod tests {
     }
 
     #[test]
+    fn every_format_of_the_codec_has_its_fourcc() {
+        use Pattern::{Bggr, Gbrg, Grbg, Rggb};
+        for (fourcc, format) in [
+            (b"NV21", Format::Nv21),
+            (b"UYVY", Format::Uyvy),
+            (b"GREY", Format::Grey),
+            (b"RGGB", Format::Bayer8(Rggb)),
+            (b"GRBG", Format::Bayer8(Grbg)),
+            (b"GBRG", Format::Bayer8(Gbrg)),
+            (b"BA81", Format::Bayer8(Bggr)),
+            (b"pRAA", Format::Bayer10(Rggb)),
+            (b"pgAA", Format::Bayer10(Grbg)),
+            (b"pGAA", Format::Bayer10(Gbrg)),
+            (b"pBAA", Format::Bayer10(Bggr)),
+        ] {
+            assert_eq!(FourCc(*fourcc).format(), Some(format));
+        }
+    }
+
+    #[test]
+    fn a_mosaic_is_taken_after_what_is_finished_and_grey_only_where_nothing_has_colours() {
+        let modes = [
+            mode(b"pRAA", 640, 480, &[30]),
+            mode(b"RGGB", 640, 480, &[30]),
+            mode(b"GREY", 640, 480, &[30]),
+            mode(b"MJPG", 640, 480, &[30]),
+            mode(b"UYVY", 640, 480, &[30]),
+            mode(b"NV21", 640, 480, &[30]),
+        ];
+        let best = |from: usize, to: usize| chosen(&modes[from..to], 640, 480, 30);
+        assert_eq!(best(0, 6).as_deref(), Some("NV21 640x480 30 fps"));
+        assert_eq!(best(0, 5).as_deref(), Some("UYVY 640x480 30 fps"));
+        assert_eq!(best(0, 4).as_deref(), Some("MJPG 640x480 30 fps"));
+        assert_eq!(best(0, 3).as_deref(), Some("RGGB 640x480 30 fps"));
+        assert_eq!(best(2, 3).as_deref(), Some("GREY 640x480 30 fps"));
+        let slow = [mode(b"GREY", 640, 480, &[30]), mode(b"YUYV", 640, 480, &[10])];
+        assert_eq!(chosen(&slow, 640, 480, 30).as_deref(), Some("YUYV 640x480 10 fps"));
+    }
+
+    #[test]
     fn the_fastest_where_none_is_fast_enough() {
         let modes = [mode(b"YUYV", 640, 480, &[5]), mode(b"MJPG", 640, 480, &[10])];
         assert_eq!(chosen(&modes, 640, 480, 30).as_deref(), Some("MJPG 640x480 10 fps"));
@@ -176,6 +251,19 @@ mod tests {
     #[test]
     fn a_driver_that_tells_no_rates_is_believed_capable() {
         assert_eq!(chosen(&[mode(b"YUYV", 640, 480, &[])], 640, 480, 30).as_deref(), Some("YUYV 640x480 30 fps"));
+    }
+
+    #[test]
+    fn of_coded_modes_the_nearest_that_is_fast_enough_is_taken() {
+        let modes = [webcam(), vec![mode(b"H264", 1920, 1080, &[30]), mode(b"H264", 640, 360, &[30])]].concat();
+        let chosen = |width, height| {
+            let wanted = Wanted { size: Size::new(width, height).unwrap(), rate: FrameRate::whole(30).unwrap() };
+            choose_coded(&modes, wanted).map(|(mode, _)| format!("{} {}", mode.fourcc, mode.size))
+        };
+        assert_eq!(chosen(1280, 720).as_deref(), Some("H264 1280x720"));
+        assert_eq!(chosen(3840, 2160).as_deref(), Some("H264 1920x1080"));
+        assert_eq!(chosen(320, 240).as_deref(), Some("H264 640x360"));
+        assert_eq!(choose_coded(&modes[..6], Wanted::HD), None);
     }
 
     #[test]
