@@ -49,7 +49,6 @@ impl Report {
             let _ = write!(html, r#"<li class="{}">{swatch}{}</li>"#, class(encoder), encoder.name());
         }
         html += "</ul>";
-        html += &self.against(clip);
         html += "<div class=\"plots\">";
         let mut ticks: Vec<_> = clip.rows.iter().map(|row| f64::from(row.target.bps()) / 1000.0).collect();
         ticks.sort_by(f64::total_cmp);
@@ -65,19 +64,22 @@ impl Report {
             html += &plot::curves(measure.name(), measure.unit(), &ticks, &curves);
         }
         html += "</div><div class=\"cost\">";
+        html += &self.against(clip);
+        html += "<div>";
+        let bar = |row: &super::Row| {
+            let p99 = row.cpu.p99.map_or(String::new(), |p99| format!(", p99 {p99:.1}"));
+            (row.cpu.mean, format!("at {} kbit/s{p99}", row.target.bps() / 1000))
+        };
         let groups: Vec<_> = encoders
             .iter()
             .map(|&encoder| Bars {
                 name: encoder.name().to_owned(),
                 class: class(encoder),
-                bars: clip
-                    .rows_of(encoder)
-                    .map(|row| (format!("at {}", row.target.bps() / 1000), row.cpu.mean, row.cpu.p99))
-                    .collect(),
+                bars: clip.rows_of(encoder).map(bar).collect(),
             })
             .collect();
-        html += &plot::bars("CPU, ms a picture: mean, and a mark at what 99 in 100 stay below", "ms", &groups);
-        html += "</div>";
+        html += &plot::bars("CPU, ms a picture", &groups);
+        html += "</div></div>";
         html += &timelines(clip);
         html += &rows(clip);
         html + "</section>"

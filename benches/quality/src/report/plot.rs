@@ -20,8 +20,8 @@ pub(super) struct Bars {
     pub(super) name: String,
     /// Its class.
     pub(super) class: String,
-    /// What a bar stands for, its length, and a mark beyond it where there is one.
-    pub(super) bars: Vec<(String, f64, Option<f64>)>,
+    /// The length of each bar, and what is written behind it.
+    pub(super) bars: Vec<(f64, String)>,
 }
 
 /// Curves over a logarithmic x axis with lines at `ticks`.
@@ -78,47 +78,31 @@ pub(super) fn curves(title: &str, unit: &str, ticks: &[f64], curves: &[Curve]) -
     svg + "</svg>"
 }
 
-/// Bars from the left, in groups with a name each; values in `unit`.
-pub(super) fn bars(title: &str, unit: &str, groups: &[Bars]) -> String {
-    const WIDTH: f64 = 780.0;
-    const LEFT: f64 = 150.0;
-    const RIGHT: f64 = WIDTH - 120.0;
+/// Bars from the left, in groups with a name each.
+pub(super) fn bars(title: &str, groups: &[Bars]) -> String {
+    const WIDTH: f64 = 700.0;
+    const LEFT: f64 = 140.0;
+    const RIGHT: f64 = WIDTH - 190.0;
     const TOP: f64 = 26.0;
-    const BAR: f64 = 11.0;
-    const GAP: f64 = 9.0;
-    let all = || groups.iter().flat_map(|group| &group.bars);
-    let Some((_, most)) = range(all().flat_map(|bar| [bar.1, bar.2.unwrap_or(0.0)])) else { return String::new() };
-    let x = |value: f64| LEFT + value / most.max(1e-9) * (RIGHT - LEFT);
+    const BAR: f64 = 12.0;
+    const GAP: f64 = 10.0;
+    let lengths = groups.iter().flat_map(|group| &group.bars).map(|bar| bar.0);
+    let Some((_, most)) = range(lengths) else { return String::new() };
     let height = TOP + groups.iter().map(|group| group.bars.len() as f64 * BAR + GAP).sum::<f64>();
     let mut svg = open(WIDTH, height, title);
     let _ = write!(svg, r#"<text class="title" x="0" y="14">{}</text>"#, escape(title));
     let mut top = TOP;
     for group in groups {
         let (name, class) = (escape(&group.name), escape(&group.class));
-        let middle = top + group.bars.len() as f64 * BAR / 2.0 + 4.0;
-        let _ = write!(svg, r#"<text class="label end" x="{}" y="{middle:.1}">{name}</text>"#, LEFT - 10.0);
-        let _ = write!(svg, r#"<g class="{class}">"#);
-        for (what, value, mark) in &group.bars {
-            let what = escape(what);
-            let (width, bar, below) = ((x(*value) - LEFT).max(1.0), BAR - 2.0, top + BAR - 3.0);
+        let (right, middle) = (LEFT - 10.0, top + group.bars.len() as f64 * BAR / 2.0 + 3.0);
+        let _ = write!(svg, r#"<text class="label end" x="{right}" y="{middle:.1}">{name}</text><g class="{class}">"#);
+        for (length, text) in &group.bars {
+            let width = (length / most.max(1e-9) * (RIGHT - LEFT)).max(1.0);
+            let (bar, end, below) = (BAR - 2.0, LEFT + width + 6.0, top + BAR - 3.5);
             let _ = write!(
                 svg,
-                r#"<rect x="{LEFT}" y="{top:.1}" width="{width:.1}" height="{bar}" rx="2"><title>{name}, {what}: {value:.2} {unit}</title></rect>"#
-            );
-            let mut end = LEFT + width;
-            if let Some(mark) = mark {
-                end = end.max(x(*mark));
-                let at = x(*mark);
-                let _ = write!(
-                    svg,
-                    r#"<line class="mark" x1="{at:.1}" y1="{top:.1}" x2="{at:.1}" y2="{:.1}"><title>{name}, {what}, 99 in 100 pictures: {mark:.2} {unit}</title></line>"#,
-                    top + bar
-                );
-            }
-            let _ = write!(
-                svg,
-                r#"<text class="value" x="{:.1}" y="{below:.1}">{value:.1} <tspan class="faint">{what}</tspan></text>"#,
-                end + 6.0
+                r#"<rect x="{LEFT}" y="{top:.1}" width="{width:.1}" height="{bar}" rx="2"><title>{name}: {length:.2} {0}</title></rect><text class="value" x="{end:.1}" y="{below:.1}">{length:.1} <tspan class="faint">{0}</tspan></text>"#,
+                escape(text)
             );
             top += BAR;
         }
@@ -244,9 +228,13 @@ mod tests {
 
     #[test]
     fn a_bar_is_as_long_as_its_value() {
-        let bar = |value| (String::new(), value, None);
-        let groups = [Bars { name: String::new(), class: String::new(), bars: vec![bar(2.0), bar(4.0)] }];
-        let svg = bars("CPU", "ms", &groups);
+        let groups = [Bars {
+            name: "a".to_owned(),
+            class: "c".to_owned(),
+            bars: [2.0, 4.0].map(|it| (it, "<".to_owned())).to_vec(),
+        }];
+        let svg = bars("CPU", &groups);
+        assert!(svg.contains("&lt;") && !svg.contains("><<"), "{svg}");
         let widths: Vec<f64> = svg
             .split("<rect ")
             .skip(1)
@@ -267,7 +255,7 @@ mod tests {
     #[test]
     fn nothing_to_plot_is_no_plot() {
         assert_eq!(curves("t", "", &[], &[]), "");
-        assert_eq!(bars("t", "", &[]), "");
+        assert_eq!(bars("t", &[]), "");
         assert_eq!(timeline("t", "c", &[], 30.0), "");
         assert_eq!(timeline("t", "c", &[0, 0], 30.0), "");
     }
