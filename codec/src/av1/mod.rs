@@ -2,6 +2,8 @@
 
 #[cfg(feature = "aom")]
 pub mod aom;
+#[cfg(feature = "av1")]
+pub mod avif;
 pub mod obu;
 #[cfg(feature = "av1")]
 pub mod rav1d;
