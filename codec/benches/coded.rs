@@ -29,7 +29,7 @@ fn pictures() -> Vec<Picture> {
         let (layer, at) = (TemporalLayer::BASE, MediaTime::default());
         let unit = AccessUnit { codec: Codec::H264, kind, layer, size, at, data };
         let mut picture = Picture::black(size, Color::default());
-        if decoder.decode(&unit, &mut picture).unwrap() {
+        if decoder.decode(&unit, &mut picture).unwrap().is_picture() {
             pictures.push(picture);
         }
     }

@@ -10,7 +10,7 @@
 //! |---|---|
 //! | 0, vocabulary and parsers | [`units`], [`frame`], [`picture`], [`access_unit`], [`encoder`], [`decoder`], [`mask`], [`zones`], [`clip`], [`bits`], [`h264::nal`], [`h264::params`], [`av1::obu`], [`ingest`] |
 //! | 1, what a fixed camera can do | [`denoise`], [`motion`], [`overlay`] |
-//! | 2, C libraries and assembly | `convert`, `h264::openh264`, `av1::rav1e`, `av1::rav1d` (one feature each), [`libraries`]; `sandbox`, which runs a decoder in a process of its own |
+//! | 2, C libraries and assembly | `convert`, `h264::openh264`, `av1::rav1e`, `av1::rav1d` and `av1::avif`, `av1::aom` (one feature each), [`libraries`]; `sandbox`, which runs a decoder in a process of its own |
 
 pub mod access_unit;
 pub mod av1;

@@ -5,7 +5,7 @@ use crate::ffmpeg::Ffmpeg;
 use crate::stream;
 use doorframe_codec::av1::rav1d::Rav1dDecoder;
 use doorframe_codec::clip::{ClipError, Kind, sniff, y4m};
-use doorframe_codec::decoder::Limits;
+use doorframe_codec::decoder::{Limits, Shown};
 use doorframe_codec::h264;
 use doorframe_codec::h264::openh264::Openh264Decoder;
 use doorframe_codec::units::{Color, FrameRate, Size};
@@ -126,7 +126,7 @@ fn byte_stream(path: &Path, frames: usize) -> Result<(FrameRate, Vec<Picture>), 
     // With B-frames the last pictures come when the stream has ended.
     while pictures.len() < frames {
         let mut picture = Picture::black(SMALLEST, Color::default());
-        if !decoder.flush(&mut picture).unwrap_or(false) {
+        if !decoder.flush(&mut picture).is_ok_and(Shown::is_picture) {
             break;
         }
         pictures.push(picture);
@@ -153,8 +153,8 @@ fn decode(path: &Path, decoder: &mut dyn Decoder, units: &[AccessUnit], frames: 
         }
         let mut picture = Picture::black(SMALLEST, Color::default());
         match decoder.decode(unit, &mut picture) {
-            Ok(true) => pictures.push(picture),
-            Ok(false) => {}
+            Ok(shown) if shown.is_picture() => pictures.push(picture),
+            Ok(_) => {}
             Err(error) => failed = failed.or(Some(error)),
         }
     }

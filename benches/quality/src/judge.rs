@@ -74,7 +74,7 @@ fn decoded(units: &[AccessUnit], encoder: &str, clip: &Clip) -> Result<(f64, f64
     let shown = |left: &std::slice::Iter<'_, Picture>| clip.pictures.len() - left.len();
     for (at, unit) in units.iter().enumerate() {
         let failed = |error| Error::Decode { encoder: encoder.to_owned(), clip: clip.name.clone(), at, error };
-        if !decoder.decode(unit, &mut picture).map_err(failed)? {
+        if !decoder.decode(unit, &mut picture).map_err(failed)?.is_picture() {
             continue;
         }
         let original = originals.next().ok_or_else(|| missing(shown(&originals) + 1))?;

@@ -4,6 +4,8 @@ use crate::cpu::{Cpu, used};
 use crate::error::Error;
 use crate::setting::Setting;
 use doorframe_codec::access_unit::Kind;
+#[cfg(feature = "aom")]
+use doorframe_codec::av1::aom::AomEncoder;
 use doorframe_codec::av1::rav1e::Rav1eEncoder;
 use doorframe_codec::encoder::{Checked, Config, ConfigError};
 use doorframe_codec::h264::openh264::Openh264Encoder;
@@ -18,6 +20,9 @@ pub(crate) enum Ours {
     Openh264,
     /// AV1 by rav1e.
     Rav1e,
+    /// AV1 by libaom.
+    #[cfg(feature = "aom")]
+    Aom,
 }
 
 /// What an encoder made, and what it cost.
@@ -31,13 +36,20 @@ pub(crate) struct Encoded {
 
 impl Ours {
     /// All that are built in.
-    pub(crate) const ALL: &[Self] = &[Self::Openh264, Self::Rav1e];
+    pub(crate) const ALL: &[Self] = &[
+        Self::Openh264,
+        Self::Rav1e,
+        #[cfg(feature = "aom")]
+        Self::Aom,
+    ];
 
     /// Its name in a list of encoders; never changes meaning.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Openh264 => "openh264",
             Self::Rav1e => "rav1e",
+            #[cfg(feature = "aom")]
+            Self::Aom => "aom",
         }
     }
 
@@ -46,6 +58,8 @@ impl Ours {
         Ok(match self {
             Self::Openh264 => Box::new(Openh264Encoder::new(config)?),
             Self::Rav1e => Box::new(Rav1eEncoder::new(config)?),
+            #[cfg(feature = "aom")]
+            Self::Aom => Box::new(AomEncoder::new(config)?),
         })
     }
 

@@ -1,5 +1,9 @@
-//! AV1 (AV1 Bitstream & Decoding Process Specification): its bytes, encoded by rav1e and decoded by rav1d.
+//! AV1 (AV1 Bitstream & Decoding Process Specification): its bytes, encoded by libaom or rav1e and decoded by rav1d.
 
+#[cfg(feature = "aom")]
+pub mod aom;
+#[cfg(feature = "av1")]
+pub mod avif;
 pub mod obu;
 #[cfg(feature = "av1")]
 pub mod rav1d;

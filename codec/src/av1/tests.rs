@@ -1,7 +1,7 @@
 use super::*;
 use crate::access_unit::{AccessUnit, Codec, Kind};
 use crate::av1::rav1d::Rav1dDecoder;
-use crate::av1::rav1e::Rav1eEncoder;
+use crate::av1::rav1e::{Effort, Rav1eEncoder};
 use crate::decoder::{DecodeError, Decoder, Limits, Shown};
 use crate::encoder::{Config, EncodeError, Encoder};
 use crate::picture::Picture;
@@ -18,9 +18,12 @@ fn scene() -> Scene {
     Scene::new(size(), 1).with_color(FULL_601)
 }
 
+fn config(threads: u8) -> Config {
+    Config { threads, ..Config::new(size(), FrameRate::whole(30).unwrap(), Bitrate::from_kbps(800)) }
+}
+
 fn encoder(threads: u8) -> Rav1eEncoder {
-    let config = Config { threads, ..Config::new(size(), FrameRate::whole(30).unwrap(), Bitrate::from_kbps(800)) };
-    Rav1eEncoder::new(config.check().unwrap()).unwrap()
+    Rav1eEncoder::new(config(threads).check().unwrap()).unwrap()
 }
 
 /// Encodes `count` pictures; `keyframes` are asked for.
@@ -57,6 +60,28 @@ fn every_picture_comes_back_in_order_and_looks_the_same() {
             assert!(db > 35.0, "picture {index}: {db} dB");
             assert_eq!(picture.color(), FULL_601);
         }
+    }
+}
+
+#[test]
+fn four_pictures_are_held_back_whatever_the_effort_and_the_keyframes() {
+    for effort in [Effort::Export, Effort::Live] {
+        let mut encoder = Rav1eEncoder::with_effort(config(2).check().unwrap(), effort).unwrap();
+        let (mut decoder, mut picture) = (Rav1dDecoder::new(Limits::default()), blank());
+        for index in 0..14 {
+            let want = if index == 7 { Kind::Keyframe } else { Kind::Delta };
+            let unit = encoder.encode(&scene().picture(index), MediaTime::from_ticks(index), want).unwrap();
+            let Some(unit) = unit else {
+                assert!(index < 4, "nothing came after picture {index}");
+                continue;
+            };
+            assert_eq!(unit.at, MediaTime::from_ticks(index - 4));
+            assert_eq!(unit.is_keyframe(), index == 4 || index == 11);
+            assert_eq!(decoder.decode(&unit, &mut picture), Ok(Shown::Picture));
+            let db = picture.psnr_y(&scene().picture(index - 4)).unwrap();
+            assert!(db > 33.0, "{effort:?}, picture {index}: {db} dB");
+        }
+        assert_eq!(Box::new(encoder).finish().unwrap().len(), 4);
     }
 }
 
