@@ -7,7 +7,7 @@ mod privacy;
 use crate::access_unit::{AccessUnit, Kind};
 use crate::av1::rav1d::Rav1dDecoder;
 use crate::av1::rav1e::Rav1eEncoder;
-use crate::decoder::Limits;
+use crate::decoder::{Limits, Shown};
 use crate::encoder::Config;
 use crate::h264::openh264::{Openh264Decoder, Openh264Encoder};
 use crate::units::{Bitrate, Color, FrameRate, Matrix, MediaTime, Range, Size};
@@ -56,7 +56,7 @@ fn decode(units: &[AccessUnit]) -> Vec<Picture> {
     };
     let mut picture = Picture::black(size(2, 2), Color::default());
     let show = |unit| {
-        assert_eq!(decoder.decode(unit, &mut picture), Ok(true));
+        assert_eq!(decoder.decode(unit, &mut picture), Ok(Shown::Picture));
         picture.clone()
     };
     units.iter().map(show).collect()
