@@ -16,17 +16,17 @@ fn main() {
         return;
     }
     let arch = env::var("CARGO_CFG_TARGET_ARCH").unwrap_or_default();
+    let unwanted = env::var_os("OPENH264_NO_ASM").is_some();
     let has_asm = match arch.as_str() {
-        "x86" | "x86_64" => env::var_os("OPENH264_NO_ASM").is_none() && nasm_runs(),
+        "x86" | "x86_64" => !unwanted && nasm_runs(),
         "arm" | "aarch64" => env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os != "windows"),
         _ => false,
     };
     if has_asm {
         println!("cargo::rustc-cfg=openh264_asm");
     } else if matches!(arch.as_str(), "x86" | "x86_64") {
-        println!(
-            "cargo::warning=openh264 is built WITHOUT its assembly: H.264 will run at half its speed. Install nasm."
-        );
+        let remedy = if unwanted { "Unset OPENH264_NO_ASM" } else { "Install nasm" };
+        println!("cargo::warning=openh264 is built WITHOUT its assembly: H.264 runs at half its speed. {remedy}.");
     }
 }
 

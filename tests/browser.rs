@@ -189,10 +189,19 @@ async fn a_browser_shows_the_colours_that_were_before_the_sensor() {
             .await
             .unwrap();
             assert_eq!(shown.len(), BARS.len());
-            for (bar, (shown, wanted)) in shown.iter().zip(BARS).enumerate() {
-                let off = shown.iter().zip(wanted).map(|(shown, wanted)| (shown - wanted).abs()).fold(0.0, f64::max);
-                assert!(off <= 8.0, "{range:?} {matrix:?}: bar {bar} is {shown:?}, wanted {wanted:?}");
-            }
+            let off = |(shown, wanted): (&[f64; 3], [f64; 3])| {
+                shown.iter().zip(wanted).map(|(shown, wanted)| (shown - wanted).abs()).fold(0.0, f64::max)
+            };
+            // The smallest mistake there is, one range shown as the other, is off by 9 on the mean and by 13 at most.
+            // Chromium without a GPU is off by 9 itself, at limited-range BT.709: its libyuv has 8 bits for coefficients,
+            // which end at 2.0 where blue needs 2.11.
+            let off: Vec<f64> = shown.iter().zip(BARS).map(off).collect();
+            let mean = off.iter().sum::<f64>() / off.len() as f64;
+            println!("{range:?} {matrix:?}: off by {off:?}, {mean:.1} on the mean");
+            assert!(
+                mean <= 6.5 && off.iter().all(|&off| off <= 11.0),
+                "{range:?} {matrix:?}: {shown:?}, off by {off:?}"
+            );
         }
     }
 }

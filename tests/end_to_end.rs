@@ -5,7 +5,7 @@
 mod common;
 
 use common::{PATIENCE, camera, config, device, hub, identity, state, stats, viewer, watch_link};
-use doorframe::camera::{Camera, UplinkState};
+use doorframe::camera::{Camera, MotionEvent, UplinkState};
 use doorframe::codec::AccessUnit;
 use doorframe::hub::{Hub, HubConfig, HubIdentity};
 use doorframe::sensor::Clock;
@@ -263,4 +263,24 @@ fn entropy(bytes: &[u8]) -> f64 {
     bytes.iter().for_each(|b| counts[usize::from(*b)] += 1);
     let share = counts.iter().filter(|c| **c > 0).map(|c| f64::from(*c) / bytes.len() as f64);
     share.map(|p| -p * p.log2()).sum()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_moves_is_told_to_who_subscribed_and_is_over_when_the_camera_is() {
+    let hub = hub();
+    let link = hub.link().unwrap();
+    let mut config = config("pattern:320x240@30");
+    config.front.motion = Some(doorframe::codec::motion::Checked::default());
+    let camera = Camera::start(config, link, Clock::new(Instant::now())).unwrap();
+    let mut events = camera.events();
+    let mut next =
+        async || tokio::time::timeout(PATIENCE, events.recv()).await.expect("an event, or word that none comes");
+    let MotionEvent::Began { at, motion } = next().await.unwrap() else { panic!("something ended that never began") };
+    assert!(motion.area > 0.0 && motion.area < 0.5 && motion.score >= 1.0, "{motion:?}");
+    assert_eq!(camera.stats().motion_events, 1);
+    tokio::task::spawn_blocking(move || camera.stop()).await.unwrap().unwrap();
+    // The ball never rests: what ends the event is that no frame follows.
+    let ended = next().await.unwrap();
+    assert!(matches!(ended, MotionEvent::Ended { began, at: last, .. } if began == at && last > at), "{ended:?}");
+    assert!(next().await.is_err(), "nothing comes after the camera has ended");
 }

@@ -7,8 +7,9 @@
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use doorframe_codec::Picture;
 use doorframe_codec::convert::Converter;
-use doorframe_codec::denoise::{Denoiser, Strength};
+use doorframe_codec::denoise::{Denoiser, Meter, Strength};
 use doorframe_codec::frame::{Format, Frame, Pattern, Plane};
+use doorframe_codec::mask::Mask;
 use doorframe_codec::motion::{Checked, Detector};
 use doorframe_codec::overlay::{Clock, WallTime};
 use doorframe_codec::units::{Color, MediaTime, Size, Uptime};
@@ -44,6 +45,7 @@ fn convert(c: &mut Criterion) {
         ("nv12", Format::Nv12, vec![plane(luma, 1920), plane(chroma, 1920)]),
         ("grey", Format::Grey, vec![plane(luma, 1920)]),
         ("bayer8", Format::Bayer8(Pattern::Rggb), vec![plane(luma, 1920)]),
+        ("nv21", Format::Nv21, vec![plane(luma, 1920), plane(chroma, 1920)]),
         ("bayer10", Format::Bayer10(Pattern::Rggb), vec![plane(&bytes[..], 2400)]),
     ];
     let mut copy = vec![0; bytes.len()];
@@ -95,11 +97,23 @@ fn watch(c: &mut Criterion) {
     group.finish();
 }
 
+fn mask(c: &mut Criterion) {
+    let mask = Mask::new(vec!["0.1,0.1 0.9,0.2 0.6,0.9".parse().unwrap()]).unwrap();
+    let mut picture = Picture::black(Size::new(1920, 1080).unwrap(), Color::default());
+    c.bench_function("mask_1080p", |b| b.iter(|| mask.paint(black_box(&mut picture))));
+}
+
+fn rest(c: &mut Criterion) {
+    let picture = Picture::black(Size::new(1920, 1080).unwrap(), Color::default());
+    let mut meter = Meter::new();
+    c.bench_function("noise_meter_1080p", |b| b.iter(|| meter.handle_picture(black_box(&picture))));
+}
+
 fn clock(c: &mut Criterion) {
     let mut picture = Picture::black(Size::new(1920, 1080).unwrap(), Color::default());
     let now = WallTime::from_unix_micros(1_795_463_225_000_000);
     c.bench_function("clock_1080p", |b| b.iter(|| Clock::default().draw(black_box(now), &mut picture).unwrap()));
 }
 
-criterion_group!(benches, convert, denoise, watch, clock);
+criterion_group!(benches, convert, mask, denoise, rest, watch, clock);
 criterion_main!(benches);

@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let (clean, noisy) = (std::fs::read(clean)?, std::fs::read(noisy)?);
     let bitrate = Bitrate::from_kbps(kbps.parse()?);
-    let pictures: u8 = arguments.next().map_or(Ok(Strength::STRONG.pictures()), |given| given.parse())?;
+    let pictures: u8 = arguments.next().map_or(Ok(Strength::NORMAL.pictures()), |given| given.parse())?;
     let strength = Strength::new(pictures).ok_or("PICTURES is not from 2 to 32")?;
     println!("way       psnr_in  psnr_out  kbit/s  denoise_p50  denoise_p99  encode_p50  encode_p99");
     run("as it is", &clean, &noisy, bitrate, None)?;

@@ -31,9 +31,11 @@ pub struct Strength(u8);
 impl Strength {
     /// 4 pictures: for a bright scene.
     pub const LIGHT: Self = Self(4);
-    /// 12 pictures.
-    pub const NORMAL: Self = Self(12);
-    /// 24 pictures: for the night.
+    /// 8 pictures: the most an encoder can use. At night, 720p at 0.5, 1 and 2 Mbit/s, 8 pictures were worth 0.05 to 0.1
+    /// dB more after decoding than 24 were, though these leave less noise: what the encoder cannot show anyway is better
+    /// up to date.
+    pub const NORMAL: Self = Self(8);
+    /// 24 pictures: where pictures are kept as they are.
     pub const STRONG: Self = Self(24);
     /// Most pictures.
     pub const MAX: u8 = 32;

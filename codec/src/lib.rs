@@ -44,5 +44,6 @@ pub use encoder::Encoder;
 pub use frame::Frame;
 pub use picture::Picture;
 
-#[cfg(all(test, feature = "h264", feature = "av1", feature = "convert"))]
+#[cfg(test)]
+#[cfg(all(feature = "h264", feature = "av1", feature = "convert"))]
 mod tests;

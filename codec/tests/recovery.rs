@@ -1,6 +1,7 @@
 //! Recovery from a loss without a keyframe, judged by a foreign decoder: openh264's own loses track of long-term
 //! references. Needs `ffmpeg`; without it the test says so and looks at the encoder's side only.
 #![cfg(feature = "h264")]
+#![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 use doorframe_codec::access_unit::Kind;
 use doorframe_codec::encoder::Config;

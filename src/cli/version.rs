@@ -21,7 +21,7 @@ impl Version {
         lines.push(format!("processor {}: {features}", std::env::consts::ARCH));
         for library in libraries.iter().filter(|library| library.slow) {
             lines.push(format!(
-                "WARNING: {} was built without its assembly and takes twice the time. Install nasm, and build again.",
+                "WARNING: {} was built without its assembly and takes twice the time. Build it again with nasm.",
                 library.name
             ));
         }

@@ -192,6 +192,63 @@ proptest! {
         }
     }
 
+    /// Every layout but mosaics and JPEG against the plainest reading of its definition, sample by sample.
+    #[test]
+    fn every_sample_lands_in_its_place_whatever_the_size_and_stride(
+        (width, height) in (2..150_usize, 2..12_usize),
+        padding in prop::array::uniform3(0..40_usize),
+        seed in any::<u64>(),
+    ) {
+        let mut random = crate::testing::Random::new(seed);
+        let (half, rows) = (width.div_ceil(2), height.div_ceil(2));
+        for format in [Format::I420, Format::Nv12, Format::Nv21, Format::Yuyv, Format::Uyvy, Format::Grey] {
+            let sides = match format {
+                Format::I420 => vec![(width, height), (half, rows), (half, rows)],
+                Format::Nv12 | Format::Nv21 => vec![(width, height), (half * 2, rows)],
+                Format::Grey => vec![(width, height)],
+                _ => vec![(half * 4, height)],
+            };
+            let given: Vec<(Vec<u8>, usize)> = sides
+                .into_iter()
+                .zip(padding)
+                .map(|((row, rows), padding)| {
+                    let stride = row + padding;
+                    // The last row ends where its samples do.
+                    ((0..stride * rows - padding).map(|_| random.below(256) as u8).collect(), stride)
+                })
+                .collect();
+            let planes: Vec<_> = given.iter().map(|(data, stride)| Plane { data, stride: *stride }).collect();
+            let picture = convert(format, size(width as u32, height as u32), &planes).unwrap();
+            let sample = |plane: usize, x: usize, y: usize| given[plane].0[y * given[plane].1 + x];
+            let mean = |plane: usize, x: usize, y: usize| {
+                (u16::from(sample(plane, x, y)) + u16::from(sample(plane, x, y + 1))).div_ceil(2) as u8
+            };
+            let luma = |x: usize, y: usize| match format {
+                Format::Yuyv => sample(0, x * 2, y),
+                Format::Uyvy => sample(0, x * 2 + 1, y),
+                _ => sample(0, x, y),
+            };
+            let chroma = |x: usize, y: usize| match format {
+                Format::I420 => (sample(1, x, y), sample(2, x, y)),
+                Format::Nv12 => (sample(1, x * 2, y), sample(1, x * 2 + 1, y)),
+                Format::Nv21 => (sample(1, x * 2 + 1, y), sample(1, x * 2, y)),
+                Format::Yuyv => (mean(0, x * 4 + 1, y * 2), mean(0, x * 4 + 3, y * 2)),
+                Format::Uyvy => (mean(0, x * 4, y * 2), mean(0, x * 4 + 2, y * 2)),
+                _ => (128, 128),
+            };
+            let (shown, chroma_shown) = (width & !1, width / 2);
+            let [y, u, v] = picture.planes();
+            for (at, &found) in y.iter().enumerate() {
+                let wanted = luma(at % shown, at / shown);
+                prop_assert_eq!(found, wanted, "luma {} of {:?} {}x{}", at, format, width, height);
+            }
+            for (at, (&u, &v)) in u.iter().zip(v).enumerate() {
+                let wanted = chroma(at % chroma_shown, at / chroma_shown);
+                prop_assert_eq!((u, v), wanted, "chroma {} of {:?} {}x{}", at, format, width, height);
+            }
+        }
+    }
+
     /// Linear filters whose weights add up to one: a mosaic of one colour is that colour everywhere, edges included.
     #[test]
     fn a_flat_colour_comes_back_at_every_pixel_of_any_size(

@@ -3,7 +3,7 @@
 use super::{Denoiser, Meter, Strength};
 use crate::picture::Picture;
 
-/// A [`Denoiser`] that works only where there is noise to take out, as strongly as the noise asks for.
+/// A [`Denoiser`] that works only where there is noise to take out, at [`Strength::NORMAL`].
 ///
 /// By day it costs a look at one row in eight every fifteen pictures, and no memory but those rows. What it thinks of
 /// the noise it says itself, so that a person can be told.
@@ -18,8 +18,6 @@ pub struct AutoDenoiser {
 /// rubs out less by itself; between the two it stays as it is, so that it does not flicker.
 const WORKS: f32 = 2.0;
 const RESTS: f32 = 1.4;
-/// Noise from which on it averages as many pictures as at night.
-const NIGHT: f32 = 4.0;
 
 impl Default for AutoDenoiser {
     fn default() -> Self {
@@ -54,7 +52,6 @@ impl AutoDenoiser {
                 // What it held is of another hour.
                 self.denoiser.reset();
             }
-            self.denoiser.set_strength(if noise >= NIGHT { Strength::STRONG } else { Strength::NORMAL });
         }
         if self.works {
             self.denoiser.denoise(picture);

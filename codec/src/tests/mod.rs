@@ -3,6 +3,7 @@
 mod colors;
 mod foreign;
 mod privacy;
+mod step;
 
 use crate::access_unit::{AccessUnit, Kind};
 use crate::av1::rav1d::Rav1dDecoder;
