@@ -36,6 +36,11 @@ const KEPT: f64 = 0.7;
 /// Steps that the quantizer may change by from one picture to the next, unless there is a peak.
 const FINER: i32 = 1;
 const COARSER: i32 = 2;
+/// A budget that changes by more than this share is a step, after which the quantizer is looked for anew: so many pictures
+/// long it may become finer by so much at once.
+const STEP: f64 = 0.2;
+const SETTLING: u8 = 6;
+const FINER_SETTLING: i32 = 3;
 /// Noise and the error of the picture before are coded as well: added to the motion seen.
 const FLOOR: f64 = 0.6;
 
@@ -58,6 +63,8 @@ pub(super) struct QpControl {
     last: i32,
     /// Pictures since the keyframe.
     since: usize,
+    /// Pictures left in which a step of the budget is settled.
+    settling: u8,
 }
 
 /// What was decided for a picture.
@@ -83,6 +90,7 @@ impl QpControl {
             deltas: [None; Layers::MOST],
             last: FIRST,
             since: 0,
+            settling: 0,
         }
     }
 
@@ -90,6 +98,9 @@ impl QpControl {
     pub(super) fn set_budget(&mut self, budget: f64) {
         // A debt of seconds, left by a bitrate that was many times as high, would leave nothing to see.
         self.debt = self.debt.min(self.keyframe_units * budget);
+        if (budget / self.budget - 1.0).abs() > STEP {
+            self.settling = SETTLING;
+        }
         self.budget = budget;
     }
 
@@ -126,7 +137,8 @@ impl QpControl {
         let fit = fitting(mean, self.budget * self.share());
         let kept = (fit - f64::from(self.last)).abs() < KEPT;
         let near = if kept { self.last } else { fit.round() as i32 };
-        let near = near.clamp(self.last - FINER, self.last + COARSER);
+        let finer = if self.settling > 0 { FINER_SETTLING } else { FINER };
+        let near = near.clamp(self.last - finer, self.last + COARSER);
         let peak = fitting(mean, PEAK * self.budget).ceil() as i32;
         self.choice(near.max(peak) - self.layers.offset(layer), complexity, layer)
     }
@@ -148,6 +160,7 @@ impl QpControl {
         }
         self.last = choice.qp + self.layers.offset(choice.layer);
         self.since += 1;
+        self.settling = self.settling.saturating_sub(1);
         self.spend(bits);
     }
 
