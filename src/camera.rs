@@ -390,6 +390,11 @@ impl Run {
             if live.epoch_over(captured) {
                 live.begin(captured, self.clock.now(), self.uplink.challenges())?;
                 want = Kind::Keyframe;
+                match encoder.set_keyframe_units(self.rate.keyframe_units(rate)) {
+                    // An encoder of the machine sizes them itself.
+                    Ok(()) | Err(EncodeError::Fixed { .. }) => {}
+                    Err(error) => return Err(error.into()),
+                }
             }
 
             self.sample_link();

@@ -152,6 +152,9 @@ pub enum EncodeError {
     /// The frame rate is out of range.
     #[error("frame rate {0} is not from 1 to 60")]
     Rate(FrameRate),
+    /// The size of keyframes is out of range.
+    #[error("keyframes of {0} mean units are not from 3 to 30")]
+    KeyframeUnits(u8),
     /// This encoder cannot do that while it runs.
     #[error("{encoder} cannot change its {what} while it runs")]
     Fixed {
@@ -195,6 +198,12 @@ pub trait Encoder: Send {
     /// # Errors
     /// [`EncodeError::Fixed`] from an encoder that cannot.
     fn set_bitrate(&mut self, bitrate: Bitrate) -> Result<(), EncodeError>;
+
+    /// Changes [`Config::keyframe_units`] from the next keyframe on.
+    ///
+    /// # Errors
+    /// [`EncodeError::KeyframeUnits`] out of range, [`EncodeError::Fixed`] from an encoder that sizes its keyframes itself.
+    fn set_keyframe_units(&mut self, units: u8) -> Result<(), EncodeError>;
 
     /// Changes the rate of the pictures it will be given, from the next one on, without a keyframe.
     ///

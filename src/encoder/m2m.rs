@@ -273,6 +273,11 @@ impl Encoder for M2mEncoder {
         set_control(&self.device, Control::BITRATE, bps(bitrate)).map_err(status)
     }
 
+    /// V4L2 has no control for it.
+    fn set_keyframe_units(&mut self, _units: u8) -> Result<(), EncodeError> {
+        Err(EncodeError::Fixed { encoder: NAME, what: "size of keyframes" })
+    }
+
     fn set_rate(&mut self, rate: FrameRate) -> Result<(), EncodeError> {
         mplane::set_interval(&self.device, rate.den(), rate.num()).map_err(status)
     }

@@ -6,7 +6,7 @@
 //! while it stays flat and nothing is lost. This is the delay-based half of what WebRTC's congestion control does
 //! (Carlucci et al., MMSys 2016), with the gradient taken over our own sending rate.
 
-use doorframe_codec::units::{Bitrate, Uptime};
+use doorframe_codec::units::{Bitrate, FrameRate, Uptime};
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -77,6 +77,12 @@ const MEASURED: Duration = Duration::from_millis(90);
 const FLOOR_WINDOW: Duration = Duration::from_secs(30);
 /// Over how long sending rate, gradient and loss are taken.
 const WINDOW: Duration = Duration::from_millis(250);
+/// How long a keyframe may fill the link. A delta that waits behind it for so long is not seen to be late.
+const KEYFRAME_TIME: Duration = Duration::from_millis(50);
+/// Least time over which what a burst shows of a link is taken; shorter ones are the bunching of acknowledgements.
+const BURST: Duration = Duration::from_millis(20);
+/// Over how long what a burst has shown loses half of its weight: a path may have become slower unnoticed.
+const FORGETTING: Duration = Duration::from_secs(10);
 
 /// Follows one connection.
 #[derive(Debug)]
@@ -96,9 +102,16 @@ pub struct RateControl {
     decreased: Option<Uptime>,
     grown: Option<Uptime>,
     queue: Duration,
+    /// Bits a second that the link was seen to carry in a burst; no more than that is known of a link that is not full.
+    carried: f64,
 }
 
 impl RateControl {
+    /// Keyframes are never smaller than this, in mean units: what a link that is almost full can still take.
+    pub const LEAST_KEYFRAME: u8 = 6;
+    /// Keyframes are never larger than this, in mean units: more gains little and takes longer to code.
+    pub const MOST_KEYFRAME: u8 = 12;
+
     /// Starts at [`RateConfig::start`].
     pub fn new(config: RateConfig) -> Self {
         Self {
@@ -112,6 +125,7 @@ impl RateControl {
             decreased: None,
             grown: None,
             queue: Duration::ZERO,
+            carried: 0.0,
         }
     }
 
@@ -128,6 +142,7 @@ impl RateControl {
         if restarted {
             self.reset();
         }
+        self.handle_burst(sample);
         self.window.push_back(sample);
         while self.window.len() > 2 && self.window.front().is_some_and(|s| sample.at.since(s.at) > WINDOW) {
             self.window.pop_front();
@@ -151,6 +166,7 @@ impl RateControl {
                 let rate = (sample.acked_bytes - from.acked_bytes) as f64 * 8.0 / seconds;
                 let link = self.link.map_or(rate, |link| link + (rate - link) * 0.3);
                 self.link = Some(link);
+                self.carried = self.carried.min(link);
                 if self.target > link * HEADROOM {
                     self.target = link * HEADROOM;
                     self.decreased = Some(now);
@@ -183,6 +199,18 @@ impl RateControl {
         self.target = self.target.clamp(f64::from(self.config.least.bps()), f64::from(self.config.most.bps()));
     }
 
+    /// What a burst shows of the link: the largest bursts are the keyframes.
+    fn handle_burst(&mut self, sample: LinkSample) {
+        let Some(last) = self.window.back() else { return };
+        let time = sample.at.since(last.at);
+        if time >= BURST {
+            let seconds = time.as_secs_f64();
+            let bits = (sample.acked_bytes - last.acked_bytes) as f64 * 8.0;
+            self.carried *= 0.5_f64.powf(seconds / FORGETTING.as_secs_f64());
+            self.carried = self.carried.max(bits / seconds);
+        }
+    }
+
     fn update_floor(&mut self, sample: LinkSample) {
         while self.floor.back().is_some_and(|(_, rtt)| *rtt >= sample.rtt) {
             self.floor.pop_back();
@@ -196,6 +224,17 @@ impl RateControl {
     /// What the encoder should aim for now.
     pub fn target(&self) -> Bitrate {
         Bitrate::from_bps(self.target as u32)
+    }
+
+    /// Largest keyframe worth sending now, in mean units of the target at `rate` pictures a second: what the link was
+    /// seen to carry in a twentieth of a second, [`LEAST_KEYFRAME`](Self::LEAST_KEYFRAME) to
+    /// [`MOST_KEYFRAME`](Self::MOST_KEYFRAME).
+    ///
+    /// A link that is not full shows only what is sent over it, so that this grows from keyframe to keyframe.
+    pub fn keyframe_units(&self, rate: FrameRate) -> u8 {
+        let budget = self.target / f64::from(rate.as_f32());
+        let units = self.carried * KEYFRAME_TIME.as_secs_f64() / budget.max(1.0);
+        units.clamp(Self::LEAST_KEYFRAME.into(), Self::MOST_KEYFRAME.into()) as u8
     }
 
     /// Queue on the path, as delay: round trip above its floor.
@@ -289,6 +328,26 @@ mod tests {
         assert!((700_000..1_900_000).contains(&kept), "{kept} bit/s of 1.5 Mbit/s");
         link.run(&mut control, 10e6, 5.0);
         assert_eq!(control.target(), Bitrate::from_kbps(2500));
+    }
+
+    #[test]
+    fn keyframes_are_as_large_as_the_link_carries_unnoticed() {
+        let rate = FrameRate::whole(30).unwrap();
+        let sized = |capacity: f64| {
+            let mut control = RateControl::new(RateConfig::up_to(Bitrate::from_kbps(1000)));
+            let before = control.keyframe_units(rate);
+            let mut link = Link::new();
+            link.run(&mut control, capacity, 20.0);
+            (before, control.keyframe_units(rate))
+        };
+        assert_eq!(sized(20e6), (6, 12));
+        assert_eq!(sized(1.5e6), (6, 6));
+        let mut control = RateControl::new(RateConfig::up_to(Bitrate::from_kbps(1000)));
+        let mut link = Link::new();
+        link.run(&mut control, 20e6, 20.0);
+        // The first keyframe that fills the link tells what it carries now.
+        link.run(&mut control, 1.2e6, 4.0);
+        assert_eq!(control.keyframe_units(rate), 6);
     }
 
     #[test]

@@ -173,6 +173,14 @@ impl Encoder for AomEncoder {
         self.reconfigure(config)
     }
 
+    fn set_keyframe_units(&mut self, units: u8) -> Result<(), EncodeError> {
+        let config = Config { keyframe_units: units, ..self.config.clone() };
+        config.clone().check().map_err(|_| EncodeError::KeyframeUnits(units))?;
+        self.raw.control(sys::AOME_SET_MAX_INTRA_BITRATE_PCT, c_int::from(units) * 100).map_err(failed)?;
+        self.config = config;
+        Ok(())
+    }
+
     fn set_rate(&mut self, rate: FrameRate) -> Result<(), EncodeError> {
         let config = Config { rate, ..self.config.clone() };
         config.clone().check().map_err(|_| EncodeError::Rate(rate))?;

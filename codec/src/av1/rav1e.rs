@@ -142,6 +142,10 @@ impl Encoder for Rav1eEncoder {
         Err(EncodeError::Fixed { encoder: NAME, what: "bitrate" })
     }
 
+    fn set_keyframe_units(&mut self, _units: u8) -> Result<(), EncodeError> {
+        Err(EncodeError::Fixed { encoder: NAME, what: "size of keyframes" })
+    }
+
     fn set_rate(&mut self, rate: FrameRate) -> Result<(), EncodeError> {
         if rate == self.config.rate {
             return Ok(());

@@ -67,7 +67,7 @@ impl Openh264Encoder {
         let raw = Raw::new().map_err(start)?;
         let color = Color::default();
         let params = raw.start(&config, color).map_err(start)?;
-        let control = QpControl::new(budget(&config), config.keyframe_units, config.temporal_layers);
+        let control = QpControl::new(budget(&config), second(&config), config.keyframe_units, config.temporal_layers);
         let (output, meter, references) = (Box::default(), Meter::default(), References::default());
         Ok(Self { raw, config, color, output, params, meter, control, references, lost: false, started: false })
     }
@@ -172,7 +172,15 @@ impl Encoder for Openh264Encoder {
         let config = Config { bitrate, ..self.config.clone() };
         config.clone().check().map_err(|_| EncodeError::Bitrate(bitrate.bps()))?;
         self.config = config;
-        self.control.set_budget(budget(&self.config));
+        self.control.set_budget(budget(&self.config), second(&self.config));
+        Ok(())
+    }
+
+    fn set_keyframe_units(&mut self, units: u8) -> Result<(), EncodeError> {
+        let config = Config { keyframe_units: units, ..self.config.clone() };
+        config.clone().check().map_err(|_| EncodeError::KeyframeUnits(units))?;
+        self.config = config;
+        self.control.set_keyframe_units(units);
         Ok(())
     }
 
@@ -180,7 +188,7 @@ impl Encoder for Openh264Encoder {
         let config = Config { rate, ..self.config.clone() };
         config.clone().check().map_err(|_| EncodeError::Rate(rate))?;
         self.config = config;
-        self.control.set_budget(budget(&self.config));
+        self.control.set_budget(budget(&self.config), second(&self.config));
         Ok(())
     }
 
@@ -211,6 +219,11 @@ impl Encoder for Openh264Encoder {
 /// Bits of a picture.
 fn budget(config: &Config) -> f64 {
     f64::from(config.bitrate.bps()) / f64::from(config.rate.as_f32())
+}
+
+/// Pictures of a second.
+fn second(config: &Config) -> usize {
+    config.rate.as_f32().round() as usize
 }
 
 fn sides(size: Size) -> (u32, u32) {

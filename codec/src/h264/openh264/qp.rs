@@ -5,10 +5,18 @@
 //! 5 or 8 mean units. Here a keyframe takes what it was told to, the debt it leaves is paid back by the pictures after
 //! it, and a delta gets the quantizer that fits what its [complexity](super::complexity) foretells.
 //!
-//! What was tried and gained nothing: coding still blocks once at their final quality instead of a step finer with
+//! One quantizer for a picture has a price: each finer one is coded all over what does not move, at 2 to 6 times what the
+//! picture would take else. So the finest since the keyframe is remembered. Above it the quantizer moves freely and costs
+//! what moves; a finer one comes when there is credit for it and room in the second it falls in. The library's control
+//! within a picture would spread it over several, but is off as soon as a picture has two slices (`WelsRcPictureInitGom`).
+//!
+//! What was tried and gained nothing: coding still blocks once at their final quantizer instead of a step finer with
 //! each picture (bits for bits the same), and a richer picture every fourth to sixteenth (0.1 dB for twice the peak).
+//! More debt for finer pictures gains 3 % of the bits and fills a second to 1.2 times the bitrate; holding each second to
+//! 1.04 makes the quantizer jump by ten and loses 5 %.
 
 use super::complexity::Complexity;
+use std::collections::VecDeque;
 
 /// Finest quantizer (QP of H.264): nobody sees a finer one.
 const FINEST: i32 = 12;
@@ -23,19 +31,22 @@ const FULL: f64 = 0.85;
 
 /// Pictures over which debt is paid back, and credit spent.
 const HORIZON: f64 = 10.0;
-/// Most credit kept, in pictures: more, spent at once, would overfill a second.
-const CREDIT: f64 = 1.5;
+/// Most credit kept, in pictures. What a full second held back is spent later.
+const CREDIT: f64 = 10.0;
 /// Most a picture gets while there is credit, in budgets.
 const MOST: f64 = 1.15;
 /// Least a picture gets while debt is paid back, in budgets, after a keyframe of six units. Larger ones take more.
 const LEAST: f64 = 0.86;
+/// Least that a picture gets, in budgets, whatever the keyframes.
+const LEAST_OF_ALL: f64 = 0.4;
 /// A delta foretold to be larger than this, in budgets, is made as coarse as it takes at once.
 const PEAK: f64 = 1.5;
 /// A quantizer is kept while the one that would fit is no further away: each finer one is coded all over the picture.
 const KEPT: f64 = 0.7;
-/// Steps that the quantizer may change by from one picture to the next, unless there is a peak.
+/// Steps that the quantizer may become finer than it ever was since the keyframe, from one picture to the next, and coarser,
+/// unless there is a peak.
 const FINER: i32 = 1;
-const COARSER: i32 = 2;
+const COARSER: i32 = 3;
 /// A budget that changes by more than this share is a step, after which the quantizer is looked for anew: so many pictures
 /// long it may become finer by so much at once.
 const STEP: f64 = 0.2;
@@ -43,6 +54,16 @@ const SETTLING: u8 = 6;
 const FINER_SETTLING: i32 = 3;
 /// Noise and the error of the picture before are coded as well: added to the motion seen.
 const FLOOR: f64 = 0.6;
+
+/// Debt, in budgets, that a picture may leave whose quantizer is the finest since the keyframe.
+const DEBT: f64 = 4.0;
+/// Most that a second may hold, in budgets, wherever it begins.
+const FULLEST: f64 = 1.08;
+/// Least that a picture gets all the same, in budgets, when a second is full.
+const STARVED: f64 = 0.7;
+/// How many times what was foretold such a picture takes: where to start, and the range it is learnt in.
+const REFINED: f64 = 2.0;
+const REFINED_RANGE: (f64, f64) = (1.0, 6.0);
 
 /// Bits that a step of one unit would take for a complexity of one.
 type Worth = f64;
@@ -63,8 +84,18 @@ pub(super) struct QpControl {
     last: i32,
     /// Pictures since the keyframe.
     since: usize,
+    /// Pictures from the keyframe before to that one; `None` if there was none before.
+    interval: Option<usize>,
     /// Pictures left in which a step of the budget is settled.
     settling: u8,
+    /// Pictures of a second.
+    second: usize,
+    /// Bits of the last second's pictures but one, oldest first.
+    recent: VecDeque<f64>,
+    /// See [`REFINED`].
+    refined: f64,
+    /// Finest quantizer since the keyframe: what does not move has it.
+    best: i32,
 }
 
 /// What was decided for a picture.
@@ -76,11 +107,14 @@ pub(super) struct Choice {
     qp: i32,
     complexity: f64,
     layer: usize,
+    /// Bits foretold by what moves alone, if the quantizer is the finest since the keyframe.
+    refining: Option<f64>,
 }
 
 impl QpControl {
-    /// A control for `budget` bits a picture, keyframes of up to so many budgets and 1 to 3 temporal layers.
-    pub(super) fn new(budget: f64, keyframe_units: u8, layers: u8) -> Self {
+    /// A control for `budget` bits a picture, `second` pictures a second, keyframes of up to so many budgets and 1 to 3
+    /// temporal layers.
+    pub(super) fn new(budget: f64, second: usize, keyframe_units: u8, layers: u8) -> Self {
         Self {
             budget,
             debt: 0.0,
@@ -90,18 +124,29 @@ impl QpControl {
             deltas: [None; Layers::MOST],
             last: FIRST,
             since: 0,
+            interval: None,
             settling: 0,
+            second,
+            recent: VecDeque::new(),
+            refined: REFINED,
+            best: FIRST,
         }
     }
 
     /// Another budget, from the next picture on. What is owed stays owed, in bits that now weigh differently.
-    pub(super) fn set_budget(&mut self, budget: f64) {
+    pub(super) fn set_budget(&mut self, budget: f64, second: usize) {
         // A debt of seconds, left by a bitrate that was many times as high, would leave nothing to see.
         self.debt = self.debt.min(self.keyframe_units * budget);
         if (budget / self.budget - 1.0).abs() > STEP {
             self.settling = SETTLING;
         }
         self.budget = budget;
+        self.second = second;
+    }
+
+    /// Another size for keyframes, from the next one on.
+    pub(super) fn set_keyframe_units(&mut self, units: u8) {
+        self.keyframe_units = units.into();
     }
 
     /// Trials that the next keyframe may take.
@@ -137,16 +182,36 @@ impl QpControl {
         let fit = fitting(mean, self.budget * self.share());
         let kept = (fit - f64::from(self.last)).abs() < KEPT;
         let near = if kept { self.last } else { fit.round() as i32 };
-        let finer = if self.settling > 0 { FINER_SETTLING } else { FINER };
-        let near = near.clamp(self.last - finer, self.last + COARSER);
-        let peak = fitting(mean, PEAK * self.budget).ceil() as i32;
-        self.choice(near.max(peak) - self.layers.offset(layer), complexity, layer)
+        let room = self.room();
+        let peak = fitting(mean, self.budget * PEAK).ceil() as i32;
+        let full = fitting(mean, self.budget * room.min(PEAK)).ceil() as i32;
+        let qp = near.max(full).min(self.last + COARSER).max(peak);
+        let mut refining = None;
+        let qp = if qp >= self.best {
+            qp
+        } else {
+            // What does not move has nothing finer yet, and is coded anew all over the picture: that has to be saved for.
+            let finer = qp.max(self.best - if self.settling > 0 { FINER_SETTLING } else { FINER });
+            let foretold = mean / step(finer);
+            let cost = foretold * self.refined;
+            let is_saved =
+                cost < self.share() * self.budget || self.debt + cost < DEBT * self.budget && cost < self.budget * room;
+            if is_saved || self.settling > 0 {
+                refining = Some(foretold);
+                finer
+            } else {
+                self.best
+            }
+        };
+        Choice { refining, ..self.choice(qp - self.layers.offset(layer), complexity, layer) }
     }
 
     /// Takes note of a keyframe that is sent.
     pub(super) fn spent_keyframe(&mut self, choice: Choice, bits: f64) {
         self.key = Some(bits * step(choice.qp) / choice.complexity);
         self.last = choice.qp;
+        self.best = choice.qp;
+        self.interval = (self.since > 0).then_some(self.since);
         self.since = 1;
         self.spend(bits);
     }
@@ -154,24 +219,50 @@ impl QpControl {
     /// Takes note of a delta that is sent.
     pub(super) fn spent_delta(&mut self, choice: Choice, bits: f64) {
         let worth = bits.max(1.0) * step(choice.qp) / choice.complexity;
-        if let Some(past) = self.deltas.get_mut(choice.layer) {
+        if let Some(foretold) = choice.refining {
+            let (least, most) = REFINED_RANGE;
+            self.refined = (self.refined * (bits / foretold.max(1.0)).clamp(least, most)).sqrt();
+        } else if let Some(past) = self.deltas.get_mut(choice.layer) {
             // Halfway, in what a ratio is to a logarithm.
             *past = Some(past.map_or(worth, |past| (past * worth).sqrt()));
         }
         self.last = choice.qp + self.layers.offset(choice.layer);
+        self.best = self.best.min(self.last);
         self.since += 1;
         self.settling = self.settling.saturating_sub(1);
         self.spend(bits);
     }
 
     fn spend(&mut self, bits: f64) {
+        self.recent.push_back(bits);
+        while self.recent.len() >= self.second.max(1) {
+            self.recent.pop_front();
+        }
         self.debt = (self.debt + bits - self.budget).max(-CREDIT * self.budget);
+    }
+
+    /// Budgets left in the second that ends with the next picture.
+    fn room(&self) -> f64 {
+        if self.recent.len() + 1 < self.second {
+            // The first second has the keyframe in it, whose debt is paid back over more than that.
+            return PEAK;
+        }
+        let spent = self.recent.iter().sum::<f64>() / self.budget;
+        // A larger keyframe than usual may fill its second.
+        let larger = (self.keyframe_units - 6.0).max(0.0);
+        (FULLEST * self.second as f64 + larger - spent).max(STARVED)
     }
 
     /// Budgets that the next delta gets.
     fn share(&self) -> f64 {
         // Twice as fast as six units would need, for the larger keyframe is paid back no later.
-        let least = (LEAST - (self.keyframe_units - 6.0).max(0.0) * 0.02).max(0.4);
+        let least = (LEAST - (self.keyframe_units - 6.0).max(0.0) * 0.02).max(LEAST_OF_ALL);
+        // Where keyframes come soon after one another, the deltas between have to pay for each.
+        let paying = self.interval.map_or(least, |pictures| {
+            let pictures = pictures as f64;
+            0.97 * (pictures - self.keyframe_units) / (pictures - 1.0).max(1.0)
+        });
+        let least = least.min(paying).max(LEAST_OF_ALL);
         (1.0 - self.debt / (HORIZON * self.budget)).clamp(least, MOST)
     }
 
@@ -183,7 +274,7 @@ impl QpControl {
 
     fn choice(&self, qp: i32, complexity: f64, layer: usize) -> Choice {
         let qp = qp.clamp(FINEST, COARSEST);
-        Choice { told: qp + self.layers.offset(layer), qp, complexity, layer }
+        Choice { told: qp + self.layers.offset(layer), qp, complexity, layer, refining: None }
     }
 }
 
@@ -275,7 +366,7 @@ mod tests {
     #[test]
     fn a_steady_source_is_coded_at_its_rate_after_a_keyframe_of_the_size_asked_for() {
         for (units, layers) in [(4, 1), (6, 1), (6, 2), (10, 3)] {
-            let mut control = QpControl::new(30_000.0, units, layers);
+            let mut control = QpControl::new(30_000.0, 30, units, layers);
             let bits = run(&mut control, |_| 2e5, 300);
             let key = bits[0] / 30_000.0;
             assert!((0.7..=1.0).contains(&(key / f64::from(units))), "{units} units: {key}");
@@ -286,9 +377,9 @@ mod tests {
 
     #[test]
     fn a_new_budget_is_kept_from_the_next_pictures_on() {
-        let mut control = QpControl::new(30_000.0, 6, 1);
+        let mut control = QpControl::new(30_000.0, 30, 6, 1);
         run(&mut control, |_| 2e5, 60);
-        control.set_budget(10_000.0);
+        control.set_budget(10_000.0, 30);
         let mut late = 0.0;
         for index in 0..40 {
             let choice = control.delta(seen(10.0, 1.0));
@@ -303,7 +394,7 @@ mod tests {
 
     #[test]
     fn what_suddenly_moves_is_coarser_at_once() {
-        let mut control = QpControl::new(30_000.0, 6, 1);
+        let mut control = QpControl::new(30_000.0, 30, 6, 1);
         run(&mut control, |_| 2e5, 60);
         let choice = control.delta(seen(10.0, 40.0));
         let bits = 2e5 * choice.complexity / step(choice.qp);
@@ -312,10 +403,10 @@ mod tests {
 
     #[test]
     fn extremes_stay_within_the_quantizers() {
-        let mut control = QpControl::new(1.0, 3, 3);
+        let mut control = QpControl::new(1.0, 30, 3, 3);
         run(&mut control, |_| 1e12, 20);
         assert_eq!(control.delta(seen(255.0, 255.0)).qp, COARSEST);
-        let mut control = QpControl::new(1e9, 30, 1);
+        let mut control = QpControl::new(1e9, 30, 30, 1);
         run(&mut control, |_| 1e-3, 60);
         assert_eq!(control.delta(seen(0.0, 0.0)).qp, FINEST);
     }

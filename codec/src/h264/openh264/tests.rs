@@ -383,14 +383,17 @@ fn the_frame_rate_changes_without_a_keyframe() {
     let size = size(320, 176);
     let scene = Scene::new(size, 12);
     let mut encoder = encoder(size, 600);
-    let before = units(&scene, &mut encoder, 30);
+    units(&scene, &mut encoder, 30);
     encoder.set_rate(FrameRate::whole(15).unwrap()).unwrap();
     let after: Vec<_> =
         (30..90).map(|index| encode(&mut encoder, &scene.picture(index), index * 2, Kind::Delta)).collect();
     assert!(after.iter().all(|unit| unit.kind == Kind::Delta));
-    let mean = |units: &[AccessUnit]| units.iter().map(|unit| unit.data.len()).sum::<usize>() / units.len();
-    let grown = mean(&after[15..]) as f64 / mean(&before[5..]) as f64;
-    assert!((1.6..2.4).contains(&grown), "half the pictures, {grown} times the bits each");
+    let kbps = |units: &[AccessUnit], rate: f64| {
+        units.iter().map(|unit| unit.data.len()).sum::<usize>() as f64 * 8.0 / 1000.0 * rate / units.len() as f64
+    };
+    let (first, then) = (kbps(&after[..15], 15.0), kbps(&after[15..], 15.0));
+    assert!((480.0..720.0).contains(&first), "half the pictures: {first} of 600 kbit/s in the first second");
+    assert!((560.0..640.0).contains(&then), "half the pictures: {then} of 600 kbit/s");
     assert_eq!(encoder.set_rate(FrameRate::whole(61).unwrap()), Err(EncodeError::Rate(FrameRate::whole(61).unwrap())));
 }
 
