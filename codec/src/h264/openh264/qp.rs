@@ -47,10 +47,12 @@ const KEPT: f64 = 0.7;
 /// unless there is a peak.
 const FINER: i32 = 1;
 const COARSER: i32 = 3;
+/// Steps back to the finest there was, from one picture to the next.
+const BACK: i32 = 3;
 /// A budget that changes by more than this share is a step, after which the quantizer is looked for anew: so many pictures
 /// long it may become finer by so much at once.
 const STEP: f64 = 0.2;
-const SETTLING: u8 = 6;
+const SETTLING: u8 = 8;
 const FINER_SETTLING: i32 = 3;
 /// Noise and the error of the picture before are coded as well: added to the motion seen.
 const FLOOR: f64 = 0.6;
@@ -135,10 +137,13 @@ impl QpControl {
 
     /// Another budget, from the next picture on. What is owed stays owed, in bits that now weigh differently.
     pub(super) fn set_budget(&mut self, budget: f64, second: usize) {
-        // A debt of seconds, left by a bitrate that was many times as high, would leave nothing to see.
-        self.debt = self.debt.min(self.keyframe_units * budget);
+        // A debt of seconds, left by a bitrate that was many times as high, would leave nothing to see, and its credit, spent
+        // at another, would be what the link no longer carries.
+        self.debt = self.debt.clamp(-budget, self.keyframe_units * budget);
         if (budget / self.budget - 1.0).abs() > STEP {
             self.settling = SETTLING;
+            // What was spent at the old bitrate says nothing of how full a second of the new one is.
+            self.recent.clear();
         }
         self.budget = budget;
         self.second = second;
@@ -182,10 +187,11 @@ impl QpControl {
         let fit = fitting(mean, self.budget * self.share());
         let kept = (fit - f64::from(self.last)).abs() < KEPT;
         let near = if kept { self.last } else { fit.round() as i32 };
+        let back = if self.settling > 0 { 2 * BACK } else { BACK };
         let room = self.room();
         let peak = fitting(mean, self.budget * PEAK).ceil() as i32;
         let full = fitting(mean, self.budget * room.min(PEAK)).ceil() as i32;
-        let qp = near.max(full).min(self.last + COARSER).max(peak);
+        let qp = near.max(full).clamp(self.last - back, self.last + COARSER).max(peak);
         let mut refining = None;
         let qp = if qp >= self.best {
             qp
