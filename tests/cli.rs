@@ -154,6 +154,46 @@ fn a_demo_measures_itself() {
     assert!(report["psnr_y_db"].as_f64() > Some(30.0), "{report}");
 }
 
+#[test]
+fn a_clip_is_sealed_as_it_is_with_what_a_camera_does_by_itself() {
+    let report = file("as-is.json", b"");
+    let output = doorframe(&[
+        "demo",
+        "--no-open",
+        "--page-port",
+        "0",
+        "--source",
+        "clip",
+        "--encoder",
+        "as-is",
+        "--seconds",
+        "4",
+        "--report",
+        report.to_str().unwrap(),
+    ]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: Value = serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
+    assert!(report["frames_shown"].as_u64() > Some(30), "{report}");
+    assert_eq!(report["latency_ms"]["motion"], Value::Null, "nothing is decoded: {report}");
+    // What was asked for is not left out in silence.
+    let said = failure(&[
+        "demo",
+        "--no-open",
+        "--page-port",
+        "0",
+        "--encoder",
+        "as-is",
+        "--source",
+        "clip",
+        "--sensitivity",
+        "50",
+    ]);
+    assert!(
+        said.starts_with("error: motion detection needs frames, and clip gives video that is coded already"),
+        "{said}"
+    );
+}
+
 /// The numbers of processes whose parent is `parent`, and what the kernel says of each.
 #[cfg(target_os = "linux")]
 fn children(parent: u32) -> Vec<(u32, String)> {

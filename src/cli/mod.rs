@@ -10,7 +10,7 @@ mod version;
 mod watch;
 
 use clap::{Args, Parser, Subcommand};
-use doorframe::camera::{CameraConfig, CameraError, Denoise, FrontConfig};
+use doorframe::camera::{CameraConfig, CameraError, Denoise, FrontConfig, Watch};
 use doorframe::codec::denoise::Strength;
 use doorframe::codec::mask::{Mask, Polygon};
 use doorframe::codec::motion::{self, Sensitivity};
@@ -84,9 +84,9 @@ struct CameraArgs {
     /// More zones, from a file with a line each: watch POLYGON, or mask POLYGON.
     #[arg(long, value_name = "FILE")]
     zones: Option<PathBuf>,
-    /// How little is taken for motion: 1 to 100.
-    #[arg(long, value_name = "PERCENT", default_value = "50", value_parser = parse_sensitivity)]
-    sensitivity: Sensitivity,
+    /// How little is taken for motion: 1 to 100. The default is 50.
+    #[arg(long, value_name = "PERCENT", value_parser = parse_sensitivity)]
+    sensitivity: Option<Sensitivity>,
     /// Take the sensor's noise out before it costs bits: on, off, or auto, which is on in the dark. Some 2 ms of delay at 1280x720.
     #[arg(long, value_name = "WHEN", default_value = "auto", value_parser = parse_denoise)]
     denoise: Denoise,
@@ -151,12 +151,14 @@ impl CameraArgs {
         let mut zones = self.zones.as_deref().map_or(Ok(Zones::default()), read_zones)?;
         zones.mask.extend_from_slice(&self.mask);
         zones.watch.extend_from_slice(&self.motion_zone);
+        let is_asked = !zones.watch.is_empty() || self.sensitivity.is_some();
         let mut motion = motion::Config::default();
         motion.zones = zones.watch;
-        motion.sensitivity = self.sensitivity;
+        motion.sensitivity = self.sensitivity.unwrap_or(motion.sensitivity);
+        let motion = motion.check().map_err(Failure::of)?;
         let mut front = FrontConfig::default();
         front.mask = Some(Mask::new(zones.mask).map_err(Failure::of)?);
-        front.motion = Some(motion.check().map_err(Failure::of)?);
+        front.motion = if is_asked { Watch::On(motion) } else { Watch::Auto(motion) };
         front.denoise = self.denoise;
         front.clock = self.clock.map(|offset| Clock { corner: self.clock_corner, offset });
         Ok(front)
