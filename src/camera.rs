@@ -327,7 +327,7 @@ impl Run {
             Some(what) => Err(CameraError::NeedsFrames { what, from: source.to_string() }),
             None => Ok(Opened::Units(crate::sensor::open_coded(source, *wanted, self.clock)?)),
         };
-        if *encoder == EncoderChoice::AsIs {
+        if *encoder == EncoderChoice::AsIs || (*encoder == EncoderChoice::Auto && source.is_coded()) {
             return coded();
         }
         match crate::sensor::open(source, *wanted, self.clock, decoding) {

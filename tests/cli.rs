@@ -41,9 +41,11 @@ fn a_bad_source_is_named() {
         (format!("clip:{}", cut.display()), "no picture of the clip"),
         ("clip:nowhere.264".into(), "cannot read the clip nowhere.264"),
         ("v4l2:/dev/video99".into(), "no camera at /dev/video99"),
+        ("rtsp://gate:secret@127.0.0.1:1/door".into(), "error: rtsp://127.0.0.1:1/door cannot be reached"),
     ] {
         let said = failure(&["demo", "--no-open", "--seconds", "5", "--source", &source]);
         assert!(said.contains(words), "{source}: {said}");
+        assert!(!said.contains("secret"), "a password is not told: {said}");
     }
 }
 
@@ -51,6 +53,8 @@ fn a_bad_source_is_named() {
 fn bad_arguments_are_named() {
     for (arguments, words) in [
         (vec!["demo", "--source", "webcam"], "webcam"),
+        (vec!["demo", "--source", "rtsps://gate:secret@host/door"], "written rtsp://USER:PASSWORD@HOST/PATH"),
+        (vec!["demo", "--source", "rtsp://gate:secret@host:door/"], "written rtsp://USER:PASSWORD@HOST/PATH"),
         (vec!["demo", "--size", "12x"], "is not a size and rate like 1280x720@30"),
         (vec!["demo", "--mask", "0,0 1,1"], "needs 3 to 64"),
         (vec!["demo", "--mask", "here"], "is not a corner like 0.25,1"),
@@ -67,7 +71,7 @@ fn bad_arguments_are_named() {
     ] {
         let said = failure(&arguments);
         assert!(said.contains(words), "{arguments:?}: {said}");
-        assert!(!said.contains("secret"), "what is in a link is not told: {said}");
+        assert!(!said.contains("secret"), "what is in a link or a source is not told: {said}");
     }
 }
 
