@@ -33,7 +33,7 @@ use thiserror::Error;
 use tokio::sync::{broadcast, watch};
 use zeroize::Zeroizing;
 
-pub use front::{Denoise, FrontConfig, MotionEvent};
+pub use front::{Denoise, FrontConfig, MotionEvent, Watch};
 pub use uplink::{Uplink, UplinkState};
 
 /// What a camera shall do.
@@ -118,7 +118,7 @@ pub enum CameraError {
         /// Which part of the front end.
         what: &'static str,
         /// Which source.
-        from: Source,
+        from: String,
     },
     /// Keyframes of a source do not come, or too far apart.
     #[error("{from} sent no keyframe for {} s: set its keyframe interval to 2 s or less", after.as_secs())]
@@ -324,10 +324,10 @@ impl Run {
     fn open(&self) -> Result<Opened, CameraError> {
         let CameraConfig { source, wanted, encoder, front, decoding, .. } = &self.config;
         let coded = || match front.needs_frames() {
-            Some(what) => Err(CameraError::NeedsFrames { what, from: source.clone() }),
+            Some(what) => Err(CameraError::NeedsFrames { what, from: source.to_string() }),
             None => Ok(Opened::Units(crate::sensor::open_coded(source, *wanted, self.clock)?)),
         };
-        if *encoder == EncoderChoice::AsIs {
+        if *encoder == EncoderChoice::AsIs || (*encoder == EncoderChoice::Auto && source.is_coded()) {
             return coded();
         }
         match crate::sensor::open(source, *wanted, self.clock, decoding) {

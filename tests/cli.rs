@@ -41,9 +41,11 @@ fn a_bad_source_is_named() {
         (format!("clip:{}", cut.display()), "no picture of the clip"),
         ("clip:nowhere.264".into(), "cannot read the clip nowhere.264"),
         ("v4l2:/dev/video99".into(), "no camera at /dev/video99"),
+        ("rtsp://gate:secret@127.0.0.1:1/door".into(), "error: rtsp://127.0.0.1:1/door cannot be reached"),
     ] {
         let said = failure(&["demo", "--no-open", "--seconds", "5", "--source", &source]);
         assert!(said.contains(words), "{source}: {said}");
+        assert!(!said.contains("secret"), "a password is not told: {said}");
     }
 }
 
@@ -51,6 +53,8 @@ fn a_bad_source_is_named() {
 fn bad_arguments_are_named() {
     for (arguments, words) in [
         (vec!["demo", "--source", "webcam"], "webcam"),
+        (vec!["demo", "--source", "rtsps://gate:secret@host/door"], "written rtsp://USER:PASSWORD@HOST/PATH"),
+        (vec!["demo", "--source", "rtsp://gate:secret@host:door/"], "written rtsp://USER:PASSWORD@HOST/PATH"),
         (vec!["demo", "--size", "12x"], "is not a size and rate like 1280x720@30"),
         (vec!["demo", "--mask", "0,0 1,1"], "needs 3 to 64"),
         (vec!["demo", "--mask", "here"], "is not a corner like 0.25,1"),
@@ -67,7 +71,7 @@ fn bad_arguments_are_named() {
     ] {
         let said = failure(&arguments);
         assert!(said.contains(words), "{arguments:?}: {said}");
-        assert!(!said.contains("secret"), "what is in a link is not told: {said}");
+        assert!(!said.contains("secret"), "what is in a link or a source is not told: {said}");
     }
 }
 
@@ -152,6 +156,46 @@ fn a_demo_measures_itself() {
     }
     assert_eq!(report["latency_ms"]["mask"], Value::Null, "nothing was masked: {report}");
     assert!(report["psnr_y_db"].as_f64() > Some(30.0), "{report}");
+}
+
+#[test]
+fn a_clip_is_sealed_as_it_is_with_what_a_camera_does_by_itself() {
+    let report = file("as-is.json", b"");
+    let output = doorframe(&[
+        "demo",
+        "--no-open",
+        "--page-port",
+        "0",
+        "--source",
+        "clip",
+        "--encoder",
+        "as-is",
+        "--seconds",
+        "4",
+        "--report",
+        report.to_str().unwrap(),
+    ]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: Value = serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
+    assert!(report["frames_shown"].as_u64() > Some(30), "{report}");
+    assert_eq!(report["latency_ms"]["motion"], Value::Null, "nothing is decoded: {report}");
+    // What was asked for is not left out in silence.
+    let said = failure(&[
+        "demo",
+        "--no-open",
+        "--page-port",
+        "0",
+        "--encoder",
+        "as-is",
+        "--source",
+        "clip",
+        "--sensitivity",
+        "50",
+    ]);
+    assert!(
+        said.starts_with("error: motion detection needs frames, and clip gives video that is coded already"),
+        "{said}"
+    );
 }
 
 /// The numbers of processes whose parent is `parent`, and what the kernel says of each.

@@ -5,7 +5,7 @@
 mod common;
 
 use common::{PATIENCE, camera, config, device, hub, identity, state, stats, viewer, watch_link};
-use doorframe::camera::{Camera, MotionEvent, UplinkState};
+use doorframe::camera::{Camera, MotionEvent, UplinkState, Watch};
 use doorframe::codec::AccessUnit;
 use doorframe::hub::{Hub, HubConfig, HubIdentity};
 use doorframe::sensor::Clock;
@@ -270,7 +270,7 @@ async fn what_moves_is_told_to_who_subscribed_and_is_over_when_the_camera_is() {
     let hub = hub();
     let link = hub.link().unwrap();
     let mut config = config("pattern:320x240@30");
-    config.front.motion = Some(doorframe::codec::motion::Checked::default());
+    config.front.motion = Watch::On(doorframe::codec::motion::Checked::default());
     let camera = Camera::start(config, link, Clock::new(Instant::now())).unwrap();
     let mut events = camera.events();
     let mut next =

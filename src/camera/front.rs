@@ -23,8 +23,8 @@ use thiserror::Error;
 pub struct FrontConfig {
     /// Zones that never leave the camera.
     pub mask: Option<Mask>,
-    /// What is watched for motion; `None`: nothing is.
-    pub motion: Option<motion::Checked>,
+    /// Whether anything is watched for motion.
+    pub motion: Watch,
     /// Whether the sensor's noise is taken out.
     pub denoise: Denoise,
     /// The clock that is burned in, if any.
@@ -32,18 +32,30 @@ pub struct FrontConfig {
 }
 
 impl FrontConfig {
-    /// What of it was asked for and cannot be done to video that is coded already: the first of them. Denoising as it
-    /// is needed was not asked for.
+    /// What of it was asked for and cannot be done to video that is coded already: the first of them. Motion where it can
+    /// be seen, and denoising as it is needed, were not asked for.
     pub(super) fn needs_frames(&self) -> Option<&'static str> {
         let denoises = matches!(self.denoise, Denoise::On(_));
         let wanted = [
-            (self.mask.is_some(), "a mask"),
-            (self.motion.is_some(), "motion detection"),
+            (self.mask.as_ref().is_some_and(|mask| !mask.is_empty()), "a mask"),
+            (matches!(self.motion, Watch::On(_)), "motion detection"),
             (denoises, "denoising"),
             (self.clock.is_some(), "a clock"),
         ];
         wanted.into_iter().find_map(|(is_wanted, what)| is_wanted.then_some(what))
     }
+}
+
+/// Whether anything is watched for motion.
+#[derive(Clone, Debug, Default)]
+pub enum Watch {
+    /// Nothing is.
+    #[default]
+    Off,
+    /// Where there are frames to watch. Of video that is coded already nothing is.
+    Auto(motion::Checked),
+    /// A source that gives no frames is refused.
+    On(motion::Checked),
 }
 
 /// Whether the sensor's noise is taken out. It costs some 2 ms of one core for a 720p picture, which are added to the
@@ -145,7 +157,10 @@ impl Front {
             converter: Converter::new(),
             picture: Picture::black(size, Color::default()),
             mask: config.mask.clone().filter(|mask| !mask.is_empty()),
-            motion: config.motion.clone().map(Detector::new),
+            motion: match &config.motion {
+                Watch::Off => None,
+                Watch::Auto(motion) | Watch::On(motion) => Some(Detector::new(motion.clone())),
+            },
             denoise: match config.denoise {
                 Denoise::Off => Denoising::Off,
                 Denoise::On(strength) => Denoising::On(Box::new(Denoiser::new(strength))),

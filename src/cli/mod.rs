@@ -9,8 +9,10 @@ mod status;
 mod version;
 mod watch;
 
+use clap::builder::TypedValueParser;
+use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
-use doorframe::camera::{CameraConfig, CameraError, Denoise, FrontConfig};
+use doorframe::camera::{CameraConfig, CameraError, Denoise, FrontConfig, Watch};
 use doorframe::codec::denoise::Strength;
 use doorframe::codec::mask::{Mask, Polygon};
 use doorframe::codec::motion::{self, Sensitivity};
@@ -21,8 +23,9 @@ use doorframe::encoder::EncoderChoice;
 use doorframe::link::{Alias, LinkError};
 #[cfg(target_os = "linux")]
 use doorframe::sensor::Decoding;
-use doorframe::sensor::{Source, Wanted};
+use doorframe::sensor::{Source, SourceError, Wanted};
 use doorframe::transport::identity::SigningKey;
+use std::ffi::OsStr;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -56,9 +59,10 @@ enum Command {
 /// What a camera takes from the command line.
 #[derive(Debug, Args)]
 struct CameraArgs {
-    /// Where frames come from: v4l2:/dev/video0, v4l2, clip:FILE (H.264, IVF AV1, y4m, MJPEG) or pattern. Default: the first
-    /// camera of this machine, else a built-in clip.
-    #[arg(long, value_name = "SOURCE")]
+    /// Where pictures come from: v4l2:/dev/video0, v4l2, rtsp://USER:PASSWORD@HOST/PATH (a camera on the network that gives
+    /// H.264), clip:FILE (H.264, IVF AV1, y4m, MJPEG) or pattern. Default: the first camera of this machine, else a built-in
+    /// clip.
+    #[arg(long, value_name = "SOURCE", value_parser = SourceParser)]
     source: Option<Source>,
     /// Who codes the pictures: auto, openh264, m2m or m2m:/dev/videoN (an encoder of this machine), or as-is, which seals what the source has coded itself, undecoded.
     #[arg(long, value_name = "ENCODER", default_value_t)]
@@ -84,9 +88,9 @@ struct CameraArgs {
     /// More zones, from a file with a line each: watch POLYGON, or mask POLYGON.
     #[arg(long, value_name = "FILE")]
     zones: Option<PathBuf>,
-    /// How little is taken for motion: 1 to 100.
-    #[arg(long, value_name = "PERCENT", default_value = "50", value_parser = parse_sensitivity)]
-    sensitivity: Sensitivity,
+    /// How little is taken for motion: 1 to 100. The default is 50.
+    #[arg(long, value_name = "PERCENT", value_parser = parse_sensitivity)]
+    sensitivity: Option<Sensitivity>,
     /// Take the sensor's noise out before it costs bits: on, off, or auto, which is on in the dark. Some 2 ms of delay at 1280x720.
     #[arg(long, value_name = "WHEN", default_value = "auto", value_parser = parse_denoise)]
     denoise: Denoise,
@@ -96,6 +100,21 @@ struct CameraArgs {
     /// Where the clock stands: top-left, top-right, bottom-left or bottom-right.
     #[arg(long, value_name = "CORNER", default_value = "top-left", requires = "clock")]
     clock_corner: Corner,
+}
+
+/// Reads a source. Unlike clap by itself, it does not cite what is none: there may be a password in it.
+#[derive(Clone)]
+struct SourceParser;
+
+impl TypedValueParser for SourceParser {
+    type Value = Source;
+
+    fn parse_ref(&self, command: &clap::Command, _: Option<&clap::Arg>, text: &OsStr) -> Result<Source, clap::Error> {
+        let source = text.to_str().ok_or_else(|| "this is no text".to_owned());
+        let source = source.and_then(|text| text.parse().map_err(|error: SourceError| error.to_string()));
+        source
+            .map_err(|why| clap::Error::raw(ErrorKind::ValueValidation, format!("--source: {why}\n")).with_cmd(command))
+    }
 }
 
 fn parse_sensitivity(text: &str) -> Result<Sensitivity, String> {
@@ -151,12 +170,14 @@ impl CameraArgs {
         let mut zones = self.zones.as_deref().map_or(Ok(Zones::default()), read_zones)?;
         zones.mask.extend_from_slice(&self.mask);
         zones.watch.extend_from_slice(&self.motion_zone);
+        let is_asked = !zones.watch.is_empty() || self.sensitivity.is_some();
         let mut motion = motion::Config::default();
         motion.zones = zones.watch;
-        motion.sensitivity = self.sensitivity;
+        motion.sensitivity = self.sensitivity.unwrap_or(motion.sensitivity);
+        let motion = motion.check().map_err(Failure::of)?;
         let mut front = FrontConfig::default();
         front.mask = Some(Mask::new(zones.mask).map_err(Failure::of)?);
-        front.motion = Some(motion.check().map_err(Failure::of)?);
+        front.motion = if is_asked { Watch::On(motion) } else { Watch::Auto(motion) };
         front.denoise = self.denoise;
         front.clock = self.clock.map(|offset| Clock { corner: self.clock_corner, offset });
         Ok(front)

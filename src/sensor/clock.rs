@@ -20,6 +20,13 @@ impl Clock {
         Uptime::from_micros(u64::try_from(self.epoch.elapsed().as_micros()).unwrap_or(u64::MAX))
     }
 
+    /// The time at `instant`; zero if that was before the clock's own zero.
+    #[cfg(feature = "rtsp")]
+    pub(super) fn at(&self, instant: Instant) -> Uptime {
+        let passed = instant.saturating_duration_since(self.epoch);
+        Uptime::from_micros(u64::try_from(passed.as_micros()).unwrap_or(u64::MAX))
+    }
+
     /// Returns at `moment`, at once if that is past.
     pub(crate) fn sleep_until(&self, moment: Uptime) {
         let left = moment.since(self.now());

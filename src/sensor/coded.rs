@@ -51,7 +51,8 @@ pub trait CodedSensor: Send {
     fn set_bitrate(&mut self, bitrate: Bitrate) -> bool;
 }
 
-/// Opens `source` for what is coded in it: a camera's own H.264, or a clip of H.264 or AV1.
+/// Opens `source` for what is coded in it: a camera's own H.264, or a clip of H.264 or AV1. A camera on a network is
+/// waited for until its first keyframe.
 ///
 /// # Errors
 /// What is wrong with the source and what to do about it; [`SensorError::NotCoded`] if it gives frames alone.
@@ -68,6 +69,8 @@ pub fn open_coded(source: &Source, wanted: Wanted, clock: Clock) -> Result<Box<d
         }
         #[cfg(not(target_os = "linux"))]
         Source::V4l2(_) => return Err(SensorError::NotThisSystem),
+        #[cfg(feature = "rtsp")]
+        Source::Rtsp(address) => Box::new(super::rtsp::RtspCamera::open(address, clock)?),
         Source::Clip(path) => Box::new(clip::CodedClip::open(path.as_deref(), clock)?),
         Source::Pattern(_) => {
             let (from, gives) = (source.to_string(), "frames".to_owned());

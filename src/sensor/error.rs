@@ -1,6 +1,8 @@
 //! What can go wrong with a sensor, in words for the person who can put it right.
 
 use super::Pattern;
+#[cfg(feature = "rtsp")]
+use super::rtsp::RtspError;
 use doorframe_codec::clip::ClipError;
 use doorframe_codec::frame::FrameError;
 use doorframe_codec::ingest::Refused;
@@ -57,6 +59,9 @@ pub enum SensorError {
         /// What it gives instead.
         gives: String,
     },
+    /// The source gives nothing but coded video.
+    #[error("{0} gives video that is coded already, and no frames: use `--encoder as-is` or leave --encoder out")]
+    NoFrames(String),
     /// Coded video that cannot be used as it is.
     #[error("the video of {from} cannot be used as it is: {refused}")]
     Coded {
@@ -75,6 +80,15 @@ pub enum SensorError {
         camera: String,
         /// How long it was waited for.
         after: Duration,
+    },
+    /// A camera on a network does not do what it should.
+    #[cfg(feature = "rtsp")]
+    #[error("{camera} {error}")]
+    Rtsp {
+        /// Which camera, without user name and password.
+        camera: String,
+        /// What it does instead.
+        error: RtspError,
     },
     /// The USB bus is full.
     #[error("{0} gets no room on its USB bus: unplug another camera, or use another port or a lower size or rate")]
@@ -170,10 +184,13 @@ impl SensorError {
             | Self::Silent { .. }
             | Self::Bandwidth(_)
             | Self::Device { .. } => false,
+            #[cfg(feature = "rtsp")]
+            Self::Rtsp { error, .. } => error.is_final(),
             Self::Permission(_)
             | Self::NotACamera { .. }
             | Self::Format { .. }
             | Self::NotCoded { .. }
+            | Self::NoFrames(_)
             | Self::Coded { .. }
             | Self::NotThisSystem
             | Self::Read { .. }

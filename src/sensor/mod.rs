@@ -1,8 +1,8 @@
-//! Where frames come from: a V4L2 camera, a clip, or a test pattern.
+//! Where frames come from: a V4L2 camera, a camera on a network, a clip, or a test pattern.
 //!
-//! A [`Source`] is what a person writes (`v4l2:/dev/video0`, `clip:FILE`, `pattern:1280x720@30`); [`open()`] makes a
-//! [`Sensor`] of it, which gives frames, or [`open_coded()`] a [`CodedSensor`], which gives access units that the source
-//! itself has coded. Every sensor behaves like a camera: it has its own rate, it never waits for a slow consumer,
+//! A [`Source`] is what a person writes (`v4l2:/dev/video0`, `rtsp://HOST/PATH`, `clip:FILE`, `pattern:1280x720@30`);
+//! [`open()`] makes a [`Sensor`] of it, which gives frames, or [`open_coded()`] a [`CodedSensor`], which gives access units
+//! that the source itself has coded. Every sensor behaves like a camera: it has its own rate, it never waits for a slow consumer,
 //! and it never hands out old frames in a burst.
 
 mod clip;
@@ -12,6 +12,8 @@ mod counter;
 mod error;
 mod pace;
 mod pattern;
+#[cfg(feature = "rtsp")]
+pub mod rtsp;
 mod source;
 #[cfg(target_os = "linux")]
 pub mod v4l2;
@@ -60,9 +62,10 @@ pub struct Losses {
     pub skipped: u64,
     /// Marked bad by the driver, cut short, or not decodable.
     pub damaged: u64,
-    /// Missing in the driver's own count: lost on the cable or in the camera.
+    /// Missing in the count of the driver, or of the packets of a camera on a network: lost on the cable or in the
+    /// camera.
     pub missing: u64,
-    /// Handed out with a corrected capture time, because the driver's did not grow or could not be.
+    /// Handed out with a corrected capture time, because the driver's, or the camera's, did not grow or could not be.
     pub mistimed: u64,
     /// Times the stream stood still and was started again.
     pub restarts: u64,
@@ -103,7 +106,7 @@ pub enum Decoding {
     Apart(doorframe_codec::sandbox::Program),
 }
 
-/// Opens `source`. A clip has its own size and rate; a pattern that names its own keeps them.
+/// Opens `source` for frames. A clip has its own size and rate; a pattern that names its own keeps them.
 ///
 /// Capture times of its frames are on `clock`. A clip from a file is decoded where `decoding` says.
 ///
@@ -122,6 +125,8 @@ pub fn open(
         Source::V4l2(None) => Box::new(v4l2::Camera::open_first(wanted, clock)?),
         #[cfg(not(target_os = "linux"))]
         Source::V4l2(_) => return Err(SensorError::NotThisSystem),
+        #[cfg(feature = "rtsp")]
+        Source::Rtsp(_) => return Err(SensorError::NoFrames(source.to_string())),
         Source::Clip(Some(path)) => Box::new(Clip::open(path, clock, decoding)?),
         Source::Clip(None) => Box::new(Clip::built_in(clock)?),
         Source::Pattern(own) => Box::new(Pattern::new(own.unwrap_or(wanted), clock)?),

@@ -1,5 +1,7 @@
 //! What a person writes to say where frames come from.
 
+#[cfg(feature = "rtsp")]
+use super::rtsp::{AddressError, RtspAddress};
 use super::{Pattern, Wanted};
 use doorframe_codec::units::{FrameRate, Size};
 use std::fmt;
@@ -13,14 +15,20 @@ use thiserror::Error;
 /// |---|---|
 /// | `v4l2` | the first camera that can be used |
 /// | `v4l2:/dev/video0` | that camera; a name under `/dev/v4l/by-id` keeps to one camera however they are plugged in |
+/// | `rtsp://USER:PASSWORD@HOST:PORT/PATH` | a camera on a network, for the H.264 that it has coded (feature `rtsp`); user, password and port may be left out |
 /// | `clip` | the built-in clip |
 /// | `clip:FILE` | an H.264 Annex B, AV1 IVF, y4m or Motion JPEG file, again and again |
 /// | `pattern` | the test pattern, as large and fast as is wanted |
 /// | `pattern:1280x720@30` | the test pattern of this size and rate; `30000/1001` is a rate too |
+///
+/// It is shown without user names and passwords.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
     /// A camera of Linux, or the first that can be used.
     V4l2(Option<PathBuf>),
+    /// A camera on a network.
+    #[cfg(feature = "rtsp")]
+    Rtsp(RtspAddress),
     /// A clip, or the built-in one.
     Clip(Option<PathBuf>),
     /// The test pattern, with a size and rate of its own or with those that are wanted.
@@ -32,8 +40,27 @@ pub enum Source {
 #[non_exhaustive]
 pub enum SourceError {
     /// An unknown kind.
-    #[error("'{0}' is not a source: write v4l2, v4l2:DEVICE, clip, clip:FILE, pattern or pattern:WIDTHxHEIGHT@FPS")]
+    #[error(
+        "'{0}' is not a source: write v4l2, v4l2:DEVICE, rtsp://HOST/PATH, clip, clip:FILE, pattern or pattern:WIDTHxHEIGHT@FPS"
+    )]
     Kind(String),
+    /// Something like a URL, which may have a password in it, that is not one of RTSP.
+    #[error("this is not a source: a camera on a network is written rtsp://USER:PASSWORD@HOST/PATH")]
+    Url,
+    /// An RTSP URL that is none.
+    #[cfg(feature = "rtsp")]
+    #[error("this is not a source: {0}; a camera on a network is written rtsp://USER:PASSWORD@HOST/PATH")]
+    Address(#[from] AddressError),
+    /// A kind that this program was built without.
+    #[error(
+        "a program built without the feature `{feature}` cannot use {kind}: build it with that, as it is by default"
+    )]
+    Feature {
+        /// Which kind.
+        kind: &'static str,
+        /// What is missing.
+        feature: &'static str,
+    },
     /// The name of a device without the kind.
     #[error("'{0}' is not a source: did you mean v4l2:{0}?")]
     BareDevice(String),
@@ -72,11 +99,21 @@ impl Source {
         }
         Self::Clip(None)
     }
+
+    /// Whether it gives nothing but coded video.
+    pub fn is_coded(&self) -> bool {
+        match self {
+            #[cfg(feature = "rtsp")]
+            Self::Rtsp(_) => true,
+            Self::V4l2(_) | Self::Clip(_) | Self::Pattern(_) => false,
+        }
+    }
 }
 
 impl FromStr for Source {
     type Err = SourceError;
 
+    /// An error has nothing in it of what may be a user name or a password.
     fn from_str(text: &str) -> Result<Self, SourceError> {
         let (kind, rest) = match text.split_once(':') {
             Some((kind, rest)) => (kind, Some(rest)),
@@ -90,6 +127,8 @@ impl FromStr for Source {
             ("clip", path) => Ok(Self::Clip(path.map(PathBuf::from))),
             ("pattern", None) => Ok(Self::Pattern(None)),
             ("pattern", Some(own)) => parse_pattern(own).map(|own| Self::Pattern(Some(own))),
+            (kind, Some(_)) if kind.eq_ignore_ascii_case("rtsp") => parse_rtsp(text),
+            (_, Some(rest)) if rest.starts_with("//") || rest.contains('@') => Err(SourceError::Url),
             _ if text.starts_with("/dev/video") || text.starts_with("/dev/v4l/") => {
                 Err(SourceError::BareDevice(text.to_owned()))
             }
@@ -97,6 +136,16 @@ impl FromStr for Source {
             _ => Err(SourceError::Kind(text.to_owned())),
         }
     }
+}
+
+#[cfg(feature = "rtsp")]
+fn parse_rtsp(text: &str) -> Result<Source, SourceError> {
+    Ok(Source::Rtsp(text.parse()?))
+}
+
+#[cfg(not(feature = "rtsp"))]
+fn parse_rtsp(_text: &str) -> Result<Source, SourceError> {
+    Err(SourceError::Feature { kind: "rtsp://", feature: "rtsp" })
 }
 
 fn parse_pattern(text: &str) -> Result<Wanted, SourceError> {
@@ -125,6 +174,8 @@ impl fmt::Display for Source {
         match self {
             Self::V4l2(None) => f.write_str("v4l2"),
             Self::V4l2(Some(path)) => write!(f, "v4l2:{}", path.display()),
+            #[cfg(feature = "rtsp")]
+            Self::Rtsp(address) => write!(f, "{address}"),
             Self::Clip(None) => f.write_str("clip"),
             Self::Clip(Some(path)) => write!(f, "clip:{}", path.display()),
             Self::Pattern(None) => f.write_str("pattern"),
@@ -158,7 +209,7 @@ mod tests {
 
     #[test]
     fn what_is_no_source_is_told_what_would_be_one() {
-        let all = "write v4l2, v4l2:DEVICE, clip, clip:FILE, pattern or pattern:WIDTHxHEIGHT@FPS";
+        let all = "write v4l2, v4l2:DEVICE, rtsp://HOST/PATH, clip, clip:FILE, pattern or pattern:WIDTHxHEIGHT@FPS";
         for (text, message) in [
             ("", format!("'' is not a source: {all}")),
             ("webcam", format!("'webcam' is not a source: {all}")),
@@ -183,5 +234,40 @@ mod tests {
             let error = text.parse::<Source>().unwrap_err();
             assert_eq!(error.to_string(), message, "for '{text}'");
         }
+    }
+    #[test]
+    fn a_password_is_in_no_word_about_a_source() {
+        for text in [
+            "rtsp:gate:hunter2@host/a",
+            "rtsp:/gate:hunter2@host/a",
+            "rtsp://gate:hunter2@host:port/a",
+            "rtsps://gate:hunter2@host/a",
+            "http://gate:hunter2@host/a",
+            "gate:hunter2@host/a",
+            "rtps://host/a?password=hunter2",
+        ] {
+            let error = text.parse::<Source>().unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("hunter2"), "{text}: {error}");
+            let way = if cfg!(feature = "rtsp") { "rtsp://USER:PASSWORD@HOST/PATH" } else { "rtsp" };
+            assert!(error.to_string().contains(way), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    #[cfg(feature = "rtsp")]
+    fn a_camera_on_a_network_is_shown_without_its_password() {
+        let source: Source = "rtsp://gate:hunter2@10.0.0.9:8554/stream1".parse().unwrap();
+        assert_eq!(source.to_string(), "rtsp://10.0.0.9:8554/stream1");
+        assert_eq!(format!("{source:?}"), "Rtsp(RtspAddress(rtsp://10.0.0.9:8554/stream1))");
+        assert!(source.is_coded());
+    }
+
+    #[test]
+    #[cfg(not(feature = "rtsp"))]
+    fn a_program_without_rtsp_says_which_feature_is_missing() {
+        let error = "rtsp://gate:hunter2@host/a".parse::<Source>().unwrap_err();
+        let words =
+            "a program built without the feature `rtsp` cannot use rtsp://: build it with that, as it is by default";
+        assert_eq!(error.to_string(), words);
     }
 }

@@ -17,7 +17,7 @@ fn polygon(text: &str) -> Polygon {
 fn all(denoise: Denoise) -> FrontConfig {
     FrontConfig {
         mask: Some(Mask::new(vec![polygon("0,0.5 1,0.5 1,1 0,1")]).unwrap()),
-        motion: Some(motion::Checked::default()),
+        motion: Watch::On(motion::Checked::default()),
         denoise,
         clock: Some(overlay::Clock::default()),
     }
