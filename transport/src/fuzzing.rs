@@ -1,5 +1,6 @@
 //! Invariants of what reads a peer's bytes. Fuzz targets and the replay test call these.
 
+use crate::devices::{CheckedList, DeviceList, Lists, Role, Rotation, Update};
 use crate::identity::{DeviceKey, SigningKey};
 use crate::keys::{Depth, Epoch, EpochKeys, Node, SessionId};
 use crate::manifest::{Closing, Opening, SessionManifest};
@@ -41,4 +42,20 @@ pub fn check_manifest(record: &[u8]) {
     {
         assert!(session.open(&device, &key.verifying_key()).is_err());
     }
+}
+
+/// Whatever parses comes out of `emit` unchanged up to its signature. Lists go up by one version, and only by their owners' hands.
+pub fn check_device_list(record: &[u8]) {
+    let body = record.get(..record.len().saturating_sub(64)).unwrap_or_default();
+    if let Ok(rotation) = Rotation::parse(record) {
+        assert_eq!(rotation.emit_body(), body);
+    }
+    let Ok(list) = DeviceList::parse(record) else { return };
+    assert_eq!(list.emit_body(), body);
+    assert!(list.devices().iter().any(|device| device.role == Role::Owner));
+    let Ok(checked) = CheckedList::trusted(record) else { return };
+    // Well signed, so a seed: what it says holds, and the same again says nothing new.
+    let mut lists = Lists::new(checked);
+    assert_eq!(lists.handle(record), Ok(Update::Known));
+    assert_eq!(lists.newest().record(), record);
 }

@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 #![warn(clippy::indexing_slicing)]
 
+pub mod devices;
 pub mod drops;
 pub mod identity;
 pub mod keys;

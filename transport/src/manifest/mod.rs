@@ -24,13 +24,13 @@ pub struct DeviceListRef {
 pub const MAX_TRACKS: usize = 8;
 
 /// Appends the signature over everything in `record` so far.
-fn sign(record: &mut Vec<u8>, label: &[u8], key: &SigningKey) {
+pub(crate) fn sign(record: &mut Vec<u8>, label: &[u8], key: &SigningKey) {
     let signature = key.sign(label, record);
     record.extend_from_slice(&signature);
 }
 
 /// What `record` says before its signature, if that holds.
-fn verified<'a>(record: &'a [u8], label: &[u8], key: &VerifyingKey) -> Option<&'a [u8]> {
+pub(crate) fn verified<'a>(record: &'a [u8], label: &[u8], key: &VerifyingKey) -> Option<&'a [u8]> {
     let (body, signature) = record.split_last_chunk::<64>()?;
     key.verifies(label, body, signature).then_some(body)
 }
