@@ -1,6 +1,7 @@
 //! Invariants of what reads a peer's bytes. Fuzz targets and the replay test call these.
 
 use crate::devices::{CheckedList, DeviceList, Lists, Role, Rotation, Update};
+use crate::grant::{self, Grant};
 use crate::identity::{DeviceKey, SigningKey};
 use crate::keys::{Depth, Epoch, EpochKeys, Node, SessionId};
 use crate::manifest::{Closing, Opening, SessionManifest};
@@ -58,4 +59,14 @@ pub fn check_device_list(record: &[u8]) {
     let mut lists = Lists::new(checked);
     assert_eq!(lists.handle(record), Ok(Update::Known));
     assert_eq!(lists.newest().record(), record);
+}
+
+/// What parses says what its bytes say, and opens with no key that it was not sealed to; what is sealed in it holds what it says.
+pub fn check_grant(bytes: &[u8]) {
+    grant::check_body(bytes);
+    let Ok(grant) = Grant::parse(bytes) else { return };
+    assert!(bytes.starts_with(&grant.header()));
+    assert_eq!(grant.record(), bytes);
+    let Ok(device) = DeviceKey::from_seed([0; 32]) else { return };
+    assert!(grant.open(&device).is_err());
 }

@@ -15,6 +15,7 @@
 
 pub mod devices;
 pub mod drops;
+pub mod grant;
 pub mod identity;
 pub mod keys;
 pub mod manifest;

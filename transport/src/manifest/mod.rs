@@ -1,10 +1,12 @@
 //! Signed records: what a session is, and what each of its epochs holds (`docs/wire.md` §4 to §6).
 
+mod certificate;
 mod closing;
 mod opening;
 mod session;
 
 pub use crate::parse::RecordError;
+pub use certificate::SessionCertificate;
 pub use closing::{Chain, Closing, ClosingTrack};
 pub use opening::{Challenge, Opening, OpeningTrack};
 pub use session::{MAX_RECIPIENTS, SessionFacts, SessionManifest, SessionOpened, SessionRefused, VerifyingIdentity};
