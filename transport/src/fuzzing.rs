@@ -3,6 +3,7 @@
 use crate::devices::{CheckedList, DeviceList, Lists, Role, Rotation, Update};
 use crate::grant::{self, Grant};
 use crate::identity::{DeviceKey, SigningKey};
+use crate::journal::{Head, Journal};
 use crate::keys::{Depth, Epoch, EpochKeys, Node, SessionId};
 use crate::manifest::{Closing, Opening, SessionManifest};
 use crate::seal::{Opener, Suite};
@@ -69,4 +70,19 @@ pub fn check_grant(bytes: &[u8]) {
     assert_eq!(grant.record(), bytes);
     let Ok(device) = DeviceKey::from_seed([0; 32]) else { return };
     assert!(grant.open(&device).is_err());
+}
+
+/// A journal that holds is, entry by entry, what its device would write.
+pub fn check_journal(records: &[u8]) {
+    let Ok(key) = SigningKey::from_seed(&[1; 32]) else { return };
+    let Ok(journal) = Journal::check(records, key.verifying_key(), Head::START) else { return };
+    let mut again = Journal::new(key.verifying_key());
+    let mut written = Vec::new();
+    for entry in journal.entries() {
+        let record = again.next(entry.deed, entry.details.clone(), entry.wall_us, &key);
+        assert_eq!(again.handle(&record), Ok(()));
+        written.extend_from_slice(&record);
+    }
+    assert_eq!(written, records);
+    assert_eq!(again, journal);
 }

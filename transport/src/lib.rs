@@ -17,6 +17,7 @@ pub mod devices;
 pub mod drops;
 pub mod grant;
 pub mod identity;
+pub mod journal;
 pub mod keys;
 pub mod manifest;
 #[cfg(feature = "moq")]
