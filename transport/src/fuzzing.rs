@@ -6,9 +6,11 @@ use crate::identity::{DeviceKey, SigningKey};
 use crate::journal::{Head, Journal};
 use crate::keys::{Depth, Epoch, EpochKeys, Node, SessionId};
 use crate::manifest::{Closing, Opening, SessionManifest};
+use crate::pairing::{CameraPairing, Exporter, Message, OwnerPairing, PairingSecret, TRIES};
 use crate::seal::{Opener, Suite};
 use crate::track::TrackName;
 use crate::unit;
+use doorframe_codec::units::Uptime;
 
 /// Bytes that nobody sealed do not open; what is said to be a unit has the length it says.
 pub fn check_object(object: &[u8]) {
@@ -85,4 +87,23 @@ pub fn check_journal(records: &[u8]) {
     }
     assert_eq!(written, records);
     assert_eq!(again, journal);
+}
+
+/// Whatever parses comes out of `emit` unchanged, and proves nothing to who has another secret.
+pub fn check_pairing(record: &[u8]) {
+    let parsed = Message::parse(record);
+    if let Ok(message) = &parsed {
+        assert_eq!(message.emit(), record);
+    }
+    let Ok(identity) = SigningKey::from_seed(&[1; 32]) else { return };
+    let (exporter, now) = (Exporter([0xff; 32]), Uptime::default());
+    let mut camera = CameraPairing::new(PairingSecret::from_bytes([0xff; 16]), now);
+    assert!(camera.handle_request(record, &exporter, &identity, now).is_err());
+    assert!(camera.tries_left() >= TRIES - 1);
+    if let Ok(Message::Request { owner, .. }) = parsed {
+        let pairing = OwnerPairing::new(PairingSecret::from_bytes([0xff; 16]), identity.verifying_key());
+        let (request, asked) = pairing.request(&owner, exporter);
+        assert!(asked.handle_answer(record).is_err());
+        assert!(camera.handle_request(&request, &exporter, &identity, now).is_ok());
+    }
 }

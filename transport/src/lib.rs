@@ -22,6 +22,7 @@ pub mod keys;
 pub mod manifest;
 #[cfg(feature = "moq")]
 pub mod moq;
+pub mod pairing;
 pub mod rate;
 pub mod seal;
 pub mod seed;
