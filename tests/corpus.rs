@@ -6,7 +6,9 @@ use doorframe::codec::fuzzing::{
     check_access_unit, check_clip, check_convert, check_h264_decode, check_ingest, check_mjpeg, check_overlay,
     check_zones,
 };
-use doorframe::transport::fuzzing::{check_manifest, check_object};
+use doorframe::transport::fuzzing::{
+    check_device_list, check_grant, check_journal, check_manifest, check_object, check_pairing,
+};
 use std::path::{Path, PathBuf};
 
 fn files(folder: &Path) -> Vec<PathBuf> {
@@ -79,4 +81,24 @@ fn zone_files() {
 #[test]
 fn clocks() {
     replay("overlay", check_overlay);
+}
+
+#[test]
+fn device_lists() {
+    replay("device_list", check_device_list);
+}
+
+#[test]
+fn grants() {
+    replay("grant", check_grant);
+}
+
+#[test]
+fn journals() {
+    replay("journal", check_journal);
+}
+
+#[test]
+fn pairings() {
+    replay("pairing", check_pairing);
 }

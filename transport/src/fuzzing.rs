@@ -1,11 +1,16 @@
 //! Invariants of what reads a peer's bytes. Fuzz targets and the replay test call these.
 
+use crate::devices::{CheckedList, DeviceList, Lists, Role, Rotation, Update};
+use crate::grant::{self, Grant};
 use crate::identity::{DeviceKey, SigningKey};
+use crate::journal::{Head, Journal};
 use crate::keys::{Depth, Epoch, EpochKeys, Node, SessionId};
 use crate::manifest::{Closing, Opening, SessionManifest};
+use crate::pairing::{CameraPairing, Exporter, Message, OwnerPairing, PairingSecret, TRIES};
 use crate::seal::{Opener, Suite};
 use crate::track::TrackName;
 use crate::unit;
+use doorframe_codec::units::Uptime;
 
 /// Bytes that nobody sealed do not open; what is said to be a unit has the length it says.
 pub fn check_object(object: &[u8]) {
@@ -40,5 +45,65 @@ pub fn check_manifest(record: &[u8]) {
         && let Ok(device) = DeviceKey::from_seed([1; 32])
     {
         assert!(session.open(&device, &key.verifying_key()).is_err());
+    }
+}
+
+/// Whatever parses comes out of `emit` unchanged up to its signature. Lists go up by one version, and only by their owners' hands.
+pub fn check_device_list(record: &[u8]) {
+    let body = record.get(..record.len().saturating_sub(64)).unwrap_or_default();
+    if let Ok(rotation) = Rotation::parse(record) {
+        assert_eq!(rotation.emit_body(), body);
+    }
+    let Ok(list) = DeviceList::parse(record) else { return };
+    assert_eq!(list.emit_body(), body);
+    assert!(list.devices().iter().any(|device| device.role == Role::Owner));
+    let Ok(checked) = CheckedList::trusted(record) else { return };
+    // Well signed, so a seed: what it says holds, and the same again says nothing new.
+    let mut lists = Lists::new(checked);
+    assert_eq!(lists.handle(record), Ok(Update::Known));
+    assert_eq!(lists.newest().record(), record);
+}
+
+/// What parses says what its bytes say, and opens with no key that it was not sealed to; what is sealed in it holds what it says.
+pub fn check_grant(bytes: &[u8]) {
+    grant::check_body(bytes);
+    let Ok(grant) = Grant::parse(bytes) else { return };
+    assert!(bytes.starts_with(&grant.header()));
+    assert_eq!(grant.record(), bytes);
+    let Ok(device) = DeviceKey::from_seed([0; 32]) else { return };
+    assert!(grant.open(&device).is_err());
+}
+
+/// A journal that holds is, entry by entry, what its device would write.
+pub fn check_journal(records: &[u8]) {
+    let Ok(key) = SigningKey::from_seed(&[1; 32]) else { return };
+    let Ok(journal) = Journal::check(records, key.verifying_key(), Head::START) else { return };
+    let mut again = Journal::new(key.verifying_key());
+    let mut written = Vec::new();
+    for entry in journal.entries() {
+        let record = again.next(entry.deed, entry.details.clone(), entry.wall_us, &key);
+        assert_eq!(again.handle(&record), Ok(()));
+        written.extend_from_slice(&record);
+    }
+    assert_eq!(written, records);
+    assert_eq!(again, journal);
+}
+
+/// Whatever parses comes out of `emit` unchanged, and proves nothing to who has another secret.
+pub fn check_pairing(record: &[u8]) {
+    let parsed = Message::parse(record);
+    if let Ok(message) = &parsed {
+        assert_eq!(message.emit(), record);
+    }
+    let Ok(identity) = SigningKey::from_seed(&[1; 32]) else { return };
+    let (exporter, now) = (Exporter([0xff; 32]), Uptime::default());
+    let mut camera = CameraPairing::new(PairingSecret::from_bytes([0xff; 16]), now);
+    assert!(camera.handle_request(record, &exporter, &identity, now).is_err());
+    assert!(camera.tries_left() >= TRIES - 1);
+    if let Ok(Message::Request { owner, .. }) = parsed {
+        let pairing = OwnerPairing::new(PairingSecret::from_bytes([0xff; 16]), identity.verifying_key());
+        let (request, asked) = pairing.request(&owner, exporter);
+        assert!(asked.handle_answer(record).is_err());
+        assert!(camera.handle_request(&request, &exporter, &identity, now).is_ok());
     }
 }

@@ -149,6 +149,14 @@ impl DevicePublicKey {
     }
 }
 
+impl PartialEq for DevicePublicKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes == other.bytes
+    }
+}
+
+impl Eq for DevicePublicKey {}
+
 impl fmt::Debug for DevicePublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("DevicePublicKey(..)")

@@ -13,12 +13,16 @@
 #![forbid(unsafe_code)]
 #![warn(clippy::indexing_slicing)]
 
+pub mod devices;
 pub mod drops;
+pub mod grant;
 pub mod identity;
+pub mod journal;
 pub mod keys;
 pub mod manifest;
 #[cfg(feature = "moq")]
 pub mod moq;
+pub mod pairing;
 pub mod rate;
 pub mod seal;
 pub mod seed;

@@ -32,6 +32,17 @@ pub enum RecordError {
     /// A track name that is empty, too long, not ASCII, or there twice.
     #[error("bad track name")]
     TrackName,
+    /// Text that is too long or too short, not UTF-8, or has control characters in it.
+    #[error("{0} is not one line of text of a length that is allowed")]
+    Text(&'static str),
+    /// A public key that is none.
+    #[error("{0} is not a valid key")]
+    Key(&'static str),
+}
+
+/// Whether a person can be shown `text` on one line: no control characters (Unicode's category Cc).
+pub(crate) fn is_line(text: &str) -> bool {
+    !text.chars().any(char::is_control)
 }
 
 /// What is left to parse.

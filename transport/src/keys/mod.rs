@@ -10,4 +10,5 @@ mod tree;
 
 pub use epoch::{Commitment, EpochKey, EpochKeys, SessionId};
 pub use frontier::{EpochGone, Frontier};
+pub(crate) use tree::Place;
 pub use tree::{Depth, Epoch, Leaf, Node};

@@ -36,7 +36,37 @@ impl Depth {
     pub const fn leaves(self) -> u64 {
         1 << self.0
     }
+
+    /// Whether the tree has a node there.
+    pub(crate) const fn has(self, (level, index): Place) -> bool {
+        level <= self.0 && (index as u64) < 1 << level
+    }
+
+    /// Epochs below a place that the tree [has](Self::has): the first, and the one after the last.
+    pub(crate) const fn epochs(self, (level, index): Place) -> (u64, u64) {
+        let below = self.0 - level;
+        let first = (index as u64) << below;
+        (first, first + (1 << below))
+    }
+
+    /// Places of [`Node::cover`] of the root, without a secret and without making any.
+    pub(crate) fn cover(self, first: u64, end: u64) -> impl Iterator<Item = Place> {
+        let (mut next, end) = (first, end.min(self.leaves()));
+        std::iter::from_fn(move || {
+            if next >= end {
+                return None;
+            }
+            // The largest power of two that begins here and does not go beyond the end.
+            let below = next.trailing_zeros().min((end - next).ilog2()).min(self.0.into());
+            let place = (self.0 - below as u8, (next >> below) as u32);
+            next += 1 << below;
+            Some(place)
+        })
+    }
 }
+
+/// Where a node is: its level, 0 being the root, and its index from the left.
+pub(crate) type Place = (u8, u32);
 
 /// A node and its place. Whoever has it can make every leaf below it. Zeroized when dropped, never printed.
 pub struct Node {
@@ -52,6 +82,11 @@ impl Node {
         Self { depth, level: 0, index: 0, secret }
     }
 
+    /// A node that somebody handed over, at its place; `None` if a tree of this depth has no such place.
+    pub(crate) fn at(depth: Depth, (level, index): Place, secret: [u8; 32]) -> Option<Self> {
+        depth.has((level, index)).then_some(Self { depth, level, index, secret })
+    }
+
     /// Levels below the root: 0 is the root itself.
     pub fn level(&self) -> u8 {
         self.level
@@ -64,9 +99,7 @@ impl Node {
 
     /// Epochs below it: the first, and the one after the last.
     pub fn epochs(&self) -> (u64, u64) {
-        let below = self.depth.0 - self.level;
-        let first = u64::from(self.index) << below;
-        (first, first + (1 << below))
+        self.depth.epochs((self.level, self.index))
     }
 
     /// Whether `epoch`'s leaf is below it.
@@ -124,6 +157,15 @@ impl Node {
             left.cover_into(first, end, nodes);
             right.cover_into(first, end, nodes);
         }
+    }
+
+    /// Every leaf below it, left to right.
+    pub(crate) fn into_leaves(self) -> Vec<Self> {
+        let mut level = vec![self];
+        while let Some(below) = level.iter().map(Self::children).collect::<Option<Vec<_>>>() {
+            level = below.into_iter().flat_map(|(left, right)| [left, right]).collect();
+        }
+        level
     }
 
     pub(crate) fn copy(&self) -> Self {
@@ -217,6 +259,29 @@ mod tests {
                 let wanted: BTreeMap<_, _> = oracle.range(first..end.max(first)).map(|(e, s)| (*e, *s)).collect();
                 assert_eq!(made, wanted, "[{first}, {end})");
             }
+        }
+    }
+
+    #[test]
+    fn the_places_of_every_cover_are_known_without_its_secrets() {
+        for first in 0..=DEPTH.leaves() {
+            for end in 0..=DEPTH.leaves() {
+                let nodes: Vec<_> = root().cover(first, end).iter().map(|node| (node.level, node.index)).collect();
+                assert_eq!(DEPTH.cover(first, end).collect::<Vec<_>>(), nodes, "[{first}, {end})");
+            }
+        }
+        let deepest = Depth(32);
+        assert_eq!(deepest.cover(0, 1 << 32).collect::<Vec<_>>(), [(0, 0)]);
+        assert_eq!(deepest.cover((1 << 32) - 1, u64::MAX).collect::<Vec<_>>(), [(32, u32::MAX)]);
+        assert_eq!(deepest.cover(1, (1 << 32) - 1).count(), 62);
+    }
+
+    #[test]
+    fn a_node_exists_only_at_a_place_of_the_tree() {
+        assert!(Node::at(DEPTH, (0, 0), [0; 32]).is_some());
+        assert!(Node::at(DEPTH, (6, 63), [0; 32]).is_some());
+        for place in [(0, 1), (5, 32), (6, 64), (7, 0), (255, 0)] {
+            assert!(Node::at(DEPTH, place, [0; 32]).is_none(), "{place:?}");
         }
     }
 

@@ -1,5 +1,6 @@
 //! Session manifest: what a session is, and its root sealed to each of the owner's devices.
 
+use super::certificate::{BODY, SessionCertificate};
 use super::{DeviceListRef, RecordError, sign, verified};
 use crate::identity::{BadKey, DeviceKey, DevicePublicKey, ENCAPSULATED, Hash, SEALED_ROOT, SigningKey, VerifyingKey};
 use crate::keys::{Depth, Node, SessionId};
@@ -83,18 +84,18 @@ pub struct SessionOpened {
     pub facts: SessionFacts,
     /// Root of its key tree.
     pub root: Node,
+    /// By which others can tell that it is the camera's.
+    pub certificate: SessionCertificate,
 }
 
-const BODY: usize = 132;
 const RECIPIENT: usize = 8 + ENCAPSULATED + SEALED_ROOT;
 const LABEL: &[u8] = b"doorframe/1 session manifest";
-const CERTIFICATE: &[u8] = b"doorframe/1 session certificate";
 const INFO: &[u8] = b"doorframe/1 session root";
 const TYPE: u8 = 1;
 const ED25519: u8 = 1;
 
 impl SessionFacts {
-    fn emit(&self) -> Vec<u8> {
+    pub(super) fn emit(&self) -> Vec<u8> {
         let mut out = vec![1, TYPE];
         out.extend_from_slice(&self.id.0);
         out.extend_from_slice(&self.suite.id().to_be_bytes());
@@ -111,7 +112,7 @@ impl SessionFacts {
         out
     }
 
-    fn parse(reader: &mut Reader<'_>) -> Result<Self, RecordError> {
+    pub(super) fn parse(reader: &mut Reader<'_>) -> Result<Self, RecordError> {
         let bad = |field, value: u64| RecordError::Field { field, value };
         reader.head(TYPE)?;
         let id = SessionId(reader.array()?);
@@ -159,7 +160,7 @@ impl SessionManifest {
         plaintext.extend_from_slice(root);
         plaintext.push(ED25519);
         plaintext.extend_from_slice(&identity.verifying_key().0);
-        plaintext.extend_from_slice(&identity.sign(CERTIFICATE, &body));
+        plaintext.extend_from_slice(SessionCertificate::issue(facts, identity).signature());
         let info = [INFO, &facts.id.0].concat();
         record.extend_from_slice(&(devices.len() as u16).to_be_bytes());
         for device in devices {
@@ -209,7 +210,7 @@ impl SessionManifest {
             return Err(SessionRefused::Forged);
         }
         let mut reader = Reader::new(&self.record);
-        let body = reader.slice(BODY)?;
+        let body = reader.array::<BODY>()?;
         reader.u16()?;
         let ours = device.public().recipient_id(facts.id);
         let info = [INFO, &facts.id.0].concat();
@@ -222,7 +223,7 @@ impl SessionManifest {
                 continue;
             }
             found = true;
-            let Some(plaintext) = device.open(&info, body, enc, ciphertext) else { continue };
+            let Some(plaintext) = device.open(&info, &body, enc, ciphertext) else { continue };
             let mut sealed = Reader::new(&plaintext);
             match sealed.u8()? {
                 1 => {}
@@ -239,11 +240,10 @@ impl SessionManifest {
             if identity != *camera {
                 return Err(SessionRefused::OtherCamera(VerifyingIdentity(identity)));
             }
-            if !identity.verifies(CERTIFICATE, body, &certificate) {
-                return Err(SessionRefused::Uncertified);
-            }
+            let certificate = SessionCertificate::verify(&body, &certificate, camera)?;
+            let certificate = certificate.ok_or(SessionRefused::Uncertified)?;
             let root = Node::root(*root, facts.depth);
-            return Ok(SessionOpened { facts, root });
+            return Ok(SessionOpened { facts, root, certificate });
         }
         Err(if found { SessionRefused::Unopened } else { SessionRefused::NotForUs })
     }
