@@ -6,7 +6,7 @@ use doorframe::codec::fuzzing::{
     check_access_unit, check_clip, check_convert, check_h264_decode, check_ingest, check_mjpeg, check_overlay,
     check_zones,
 };
-use doorframe::transport::fuzzing::{check_manifest, check_object};
+use doorframe::transport::fuzzing::{check_epoch_file, check_manifest, check_object};
 use std::path::{Path, PathBuf};
 
 fn files(folder: &Path) -> Vec<PathBuf> {
@@ -39,6 +39,11 @@ fn sealed_objects() {
 #[test]
 fn manifests() {
     replay("manifest", check_manifest);
+}
+
+#[test]
+fn epoch_files() {
+    replay("epoch_file", check_epoch_file);
 }
 
 #[test]
