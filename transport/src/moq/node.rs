@@ -90,7 +90,7 @@ impl fmt::Debug for Node {
 
 /// A broadcast of one's own. Ends when dropped.
 pub struct Broadcast {
-    broadcast: broadcast::Producer,
+    pub(super) broadcast: broadcast::Producer,
 }
 
 impl Broadcast {
@@ -124,7 +124,7 @@ impl fmt::Debug for Broadcast {
 
 /// A track of one's own.
 pub struct TrackWriter {
-    track: track::Producer,
+    pub(super) track: track::Producer,
 }
 
 impl TrackWriter {
