@@ -26,6 +26,8 @@ pub mod recorded;
 pub mod seal;
 pub mod seed;
 pub mod session;
+#[cfg(feature = "store")]
+pub mod store;
 pub mod track;
 pub mod unit;
 pub mod viewer;

@@ -165,12 +165,6 @@ impl Broadcast {
         let track = self.track(name, priority)?.track;
         Ok(Requests { dynamic: track.dynamic(), _track: track })
     }
-
-    /// Waits until nobody reads it any more.
-    pub async fn unused(&self) {
-        // An error means that it has ended.
-        let _ended = self.broadcast.demand().unused().await;
-    }
 }
 
 /// Requests for groups of a track. Served until it is dropped.

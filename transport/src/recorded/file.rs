@@ -205,6 +205,19 @@ impl EpochFile {
     }
 }
 
+/// The first object of the event track, from the first bytes of a file; `None` if there is none within them. Nothing is checked.
+pub fn event_object(head: &Bytes) -> Option<Bytes> {
+    let mut reader = Reader::new(head);
+    reader.array::<{ MAGIC.len() + 1 + 16 + 4 + 8 }>().ok()?;
+    part(&mut reader, "opening", MAX_RECORD).ok()?;
+    part(&mut reader, "closing", MAX_RECORD).ok()?;
+    let tracks = reader.u8().ok()?;
+    if tracks == 0 || TrackName::parse(&mut reader).ok()? != TrackName::EVENT || reader.u32().ok()? == 0 {
+        return None;
+    }
+    Some(head.slice_ref(part(&mut reader, "object", MAX_OBJECT).ok()?))
+}
+
 /// `u32 length ‖ bytes`, at most `most` of them.
 fn part<'a>(reader: &mut Reader<'a>, field: &'static str, most: usize) -> Result<&'a [u8], RecordError> {
     let len = reader.u32()?;
@@ -333,6 +346,17 @@ mod tests {
             EpochFile::parse(&Bytes::from_static(b"DFEP\x02")).unwrap_err().to_string(),
             "epoch file is damaged: record has version 2, this program knows 1"
         );
+    }
+
+    #[test]
+    fn the_event_object_is_found_in_the_head_of_a_file() {
+        let mut file = small();
+        assert_eq!(event_object(&emit(&file)), None);
+        let event = Bytes::from(vec![7; 300]);
+        file.tracks.insert(0, RecordedTrack { name: TrackName::EVENT, objects: vec![event.clone()] });
+        let bytes = emit(&file);
+        assert_eq!(event_object(&bytes.slice(..380)), Some(event));
+        (0..300).for_each(|len| assert_eq!(event_object(&bytes.slice(..len)), None, "{len}"));
     }
 
     #[test]

@@ -8,6 +8,6 @@ mod file;
 mod span;
 mod verify;
 
-pub use file::{EpochFile, EpochFileError, MAX_FILE, MAX_OBJECTS, RecordedTrack};
+pub use file::{EpochFile, EpochFileError, MAX_FILE, MAX_OBJECTS, RecordedTrack, event_object};
 pub use span::{Fault, SpanCheck, SpanVerdict};
 pub use verify::{EpochOpened, EpochRefused, RecordedUnit, Verdict, open, verify};
