@@ -7,7 +7,7 @@ use doorframe::codec::fuzzing::{
     check_zones,
 };
 use doorframe::transport::fuzzing::{
-    check_device_list, check_grant, check_journal, check_manifest, check_object, check_pairing,
+    check_device_list, check_epoch_file, check_grant, check_journal, check_manifest, check_object, check_pairing,
 };
 use std::path::{Path, PathBuf};
 
@@ -41,6 +41,11 @@ fn sealed_objects() {
 #[test]
 fn manifests() {
     replay("manifest", check_manifest);
+}
+
+#[test]
+fn epoch_files() {
+    replay("epoch_file", check_epoch_file);
 }
 
 #[test]

@@ -2,14 +2,17 @@
 
 use crate::devices::{CheckedList, DeviceList, Lists, Role, Rotation, Update};
 use crate::grant::{self, Grant};
-use crate::identity::{DeviceKey, SigningKey};
+use crate::identity::{DeviceKey, SigningKey, hash};
 use crate::journal::{Head, Journal};
 use crate::keys::{Depth, Epoch, EpochKeys, Node, SessionId};
-use crate::manifest::{Closing, Opening, SessionManifest};
+use crate::manifest::{Closing, DeviceListRef, Opening, SessionFacts, SessionManifest};
 use crate::pairing::{CameraPairing, Exporter, Message, OwnerPairing, PairingSecret, TRIES};
+use crate::recorded::{EpochFile, SpanCheck, verify};
 use crate::seal::{Opener, Suite};
+use crate::session::EPOCH;
 use crate::track::TrackName;
 use crate::unit;
+use bytes::Bytes;
 use doorframe_codec::units::Uptime;
 
 /// Bytes that nobody sealed do not open; what is said to be a unit has the length it says.
@@ -105,5 +108,31 @@ pub fn check_pairing(record: &[u8]) {
         let (request, asked) = pairing.request(&owner, exporter);
         assert!(asked.handle_answer(record).is_err());
         assert!(camera.handle_request(&request, &exporter, &identity, now).is_ok());
+    }
+}
+
+/// Whatever parses as an epoch file comes out of `emit` unchanged, and nothing in it is believed that its session's key did not
+/// sign. No fuzzer finds a hash, so the bytes are tried with the right one after them too.
+pub fn check_epoch_file(bytes: &[u8]) {
+    let hashed = Bytes::from([bytes, &hash(&[bytes])].concat());
+    let Ok(key) = SigningKey::from_seed(&[1; 32]) else { return };
+    for file in [Bytes::copy_from_slice(bytes), hashed] {
+        let Ok(parsed) = EpochFile::parse(&file) else { continue };
+        assert_eq!(parsed.len(), file.len());
+        assert_eq!(parsed.emit().map(|pieces| pieces.concat()), Ok(file.to_vec()));
+        let facts = SessionFacts {
+            id: parsed.session,
+            suite: Suite::Aes256Gcm,
+            epoch_length: EPOCH,
+            depth: Depth::SESSION,
+            signer: key.verifying_key(),
+            started_wall_us: 0,
+            devices: DeviceListRef::default(),
+            checkpoint: [0; 32],
+        };
+        assert!(verify(&parsed, &facts).is_err());
+        let mut span = SpanCheck::new(facts, 0..1);
+        assert!(span.handle(Epoch(0), &file).is_none());
+        assert!(!span.end().is_complete());
     }
 }

@@ -7,6 +7,8 @@
 //! - [`Viewer`] on the owner's side: takes manifests and objects in whatever order a network brings them, and gives access
 //!   units of which it knows who made them and when. What is bad is dropped and counted in [`Drops`].
 //!
+//! [`recorded`] is what is kept of it: epochs as files, checked and opened without whoever kept them.
+//!
 //! [`moq`] (feature `moq`) carries their bytes over QUIC; it is the only module here with sockets. The format is
 //! written down in `docs/wire.md`, and the reasons in `docs/threat-model.md`.
 
@@ -24,9 +26,12 @@ pub mod manifest;
 pub mod moq;
 pub mod pairing;
 pub mod rate;
+pub mod recorded;
 pub mod seal;
 pub mod seed;
 pub mod session;
+#[cfg(feature = "store")]
+pub mod store;
 pub mod track;
 pub mod unit;
 pub mod viewer;

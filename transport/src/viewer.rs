@@ -4,12 +4,14 @@
 //! [`handle_object`](Viewer::handle_object) and [`handle_closing`](Viewer::handle_closing) in whatever order the network brings them, and
 //! [`poll_event`](Viewer::poll_event) until it is empty. Nothing a peer sends makes it fail: what is bad is in [`Viewer::drops`].
 
-mod epoch;
+pub(crate) mod epoch;
 
 use crate::drops::Drops;
 use crate::identity::{DeviceKey, VerifyingKey};
-use crate::keys::{Epoch, EpochKeys};
-use crate::manifest::{Challenge, Closing, Opening, SessionFacts, SessionManifest, SessionOpened, SessionRefused};
+use crate::keys::Epoch;
+use crate::manifest::{
+    Challenge, Closing, Join, Opening, RecordRefused, SessionFacts, SessionManifest, SessionOpened, SessionRefused,
+};
 use crate::seal::OpenError;
 use crate::track::TrackName;
 use crate::unit::{self, MAX_OBJECT, MediaUnit};
@@ -160,10 +162,10 @@ impl Viewer {
             return;
         };
         let facts = &session.opened.facts;
-        let opening = match Opening::verify(record, &facts.signer) {
-            Ok(Some(opening)) if opening.session == facts.id => opening,
-            Ok(_) => return self.drops.forged += 1,
-            Err(_) => return self.drops.malformed += 1,
+        let opening = match facts.opening(record) {
+            Ok(opening) => opening,
+            Err(RecordRefused::Malformed(_)) => return self.drops.malformed += 1,
+            Err(_) => return self.drops.forged += 1,
         };
         if session.newest.is_some_and(|newest| opening.epoch <= newest) {
             self.drops.replayed += 1;
@@ -186,24 +188,19 @@ impl Viewer {
         let Some(leaf) = session.opened.root.leaf(opening.epoch) else {
             return self.drops.malformed += 1;
         };
-        let mut tracks = Vec::with_capacity(opening.tracks.len());
-        for track in &opening.tracks {
-            let keys = EpochKeys::derive(&leaf, facts.id, track.name);
-            if keys.commitment != track.commitment {
-                self.drops.uncommitted += 1;
-                return self.events.push_back(Event::Alarm(Alarm::Uncommitted(opening.epoch)));
-            }
-            tracks.push(TrackState::new(facts.suite, facts.id, &keys));
-        }
-        match session.closed {
-            Some((after, hash)) if hash != opening.previous => {
-                if after.0.checked_add(1) == Some(opening.epoch.0) {
-                    self.events.push_back(Event::Alarm(Alarm::Cut(opening.epoch)));
-                } else if session.newest == Some(after) {
+        let Ok(keys) = opening.keys(&leaf) else {
+            self.drops.uncommitted += 1;
+            return self.events.push_back(Event::Alarm(Alarm::Uncommitted(opening.epoch)));
+        };
+        let tracks = keys.iter().map(|keys| TrackState::new(facts.suite, facts.id, keys)).collect();
+        if let Some((after, hash)) = session.closed {
+            match opening.join((after, hash)) {
+                Join::Cut => self.events.push_back(Event::Alarm(Alarm::Cut(opening.epoch))),
+                Join::Missing if session.newest == Some(after) => {
                     self.events.push_back(Event::Missing { after, before: opening.epoch });
                 }
+                Join::Missing | Join::Follows => {}
             }
-            _ => {}
         }
         if answered {
             session.proved = Some(offset);
@@ -274,10 +271,10 @@ impl Viewer {
             return;
         };
         let facts = &session.opened.facts;
-        let closing = match Closing::verify(record, &facts.signer) {
-            Ok(Some(closing)) if closing.session == facts.id => closing,
-            Ok(_) => return self.drops.forged += 1,
-            Err(_) => return self.drops.malformed += 1,
+        let closing = match facts.closing(record) {
+            Ok(closing) => closing,
+            Err(RecordRefused::Malformed(_)) => return self.drops.malformed += 1,
+            Err(_) => return self.drops.forged += 1,
         };
         let epoch = closing.epoch;
         let Some(state) = session.epochs.get_mut(&epoch) else {

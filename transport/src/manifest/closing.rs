@@ -54,6 +54,36 @@ pub struct Closing {
     pub tracks: Vec<ClosingTrack>,
 }
 
+/// What came of a track, to be compared with what was signed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Came {
+    pub(crate) name: TrackName,
+    /// Different objects that came.
+    pub(crate) objects: u64,
+    /// One past the highest position that came.
+    pub(crate) end: u64,
+    /// Over all that came; `None` if not all came in order, so that the rest cannot be checked.
+    pub(crate) chain: Option<Chain>,
+}
+
+/// What a closing says of what came.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Compared {
+    /// Objects signed, over all tracks that were compared.
+    pub(crate) objects: u64,
+    /// Tracks of which objects did not come, and how many.
+    pub(crate) missing: Vec<(TrackName, u64)>,
+    /// The first track that is not what was signed.
+    pub(crate) changed: Option<TrackName>,
+}
+
+impl Compared {
+    /// Objects that did not come, over all tracks.
+    pub(crate) fn lost(&self) -> u64 {
+        self.missing.iter().map(|(_, objects)| objects).sum()
+    }
+}
+
 const LABEL: &[u8] = b"doorframe/1 closing";
 const TYPE: u8 = 3;
 
@@ -111,6 +141,25 @@ impl Closing {
     pub fn verify(record: &[u8], key: &VerifyingKey) -> Result<Option<Self>, RecordError> {
         let closing = Self::parse(record)?;
         Ok(verified(record, LABEL, key).map(|_| closing))
+    }
+
+    /// Compares what came of each track with what was signed.
+    pub(crate) fn compare(&self, came: impl Iterator<Item = Came>) -> Compared {
+        let mut compared = Compared::default();
+        for track in came {
+            let signed = self.tracks.iter().find(|signed| signed.name == track.name);
+            let wanted = signed.map_or(0, |signed| u64::from(signed.chain.objects));
+            let differs = signed.is_some_and(|s| track.chain.is_some_and(|chain| chain != s.chain));
+            // A position that was never sealed: whatever else is missing, somebody added it.
+            if track.end > wanted || (track.objects == wanted && differs) {
+                compared.changed.get_or_insert(track.name);
+            }
+            compared.objects += wanted;
+            if track.objects < wanted {
+                compared.missing.push((track.name, wanted - track.objects));
+            }
+        }
+        compared
     }
 
     /// Hash of a whole signed record, as the next opening refers to it.

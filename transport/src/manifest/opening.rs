@@ -2,7 +2,7 @@
 
 use super::{DeviceListRef, MAX_TRACKS, RecordError, sign, verified};
 use crate::identity::{Hash, SigningKey, VerifyingKey, hash};
-use crate::keys::{Commitment, Epoch, SessionId};
+use crate::keys::{Commitment, Epoch, EpochKeys, Leaf, SessionId};
 use crate::parse::Reader;
 use crate::track::TrackName;
 use doorframe_codec::units::MediaTime;
@@ -40,6 +40,17 @@ pub struct Opening {
     pub tracks: Vec<OpeningTrack>,
     /// Challenges answered, at most 16.
     pub challenges: Vec<Challenge>,
+}
+
+/// How an opening goes on from an earlier closing of its session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Join {
+    /// It names that closing: the camera made nothing between.
+    Follows,
+    /// It is of the very next epoch and names another closing.
+    Cut,
+    /// It names another closing, of an epoch between.
+    Missing,
 }
 
 const LABEL: &[u8] = b"doorframe/1 opening";
@@ -126,6 +137,27 @@ impl Opening {
             opening.challenges.push(reader.array()?);
         }
         Ok(opening)
+    }
+
+    /// Keys of all its tracks, if each is the one that was committed to; else the first track whose key is not.
+    pub(crate) fn keys(&self, leaf: &Leaf) -> Result<Vec<EpochKeys>, TrackName> {
+        let derive = |track: &OpeningTrack| {
+            let keys = EpochKeys::derive(leaf, self.session, track.name);
+            if keys.commitment == track.commitment { Ok(keys) } else { Err(track.name) }
+        };
+        self.tracks.iter().map(derive).collect()
+    }
+
+    /// How it goes on from a closing: its epoch, and [its hash](super::Closing::hash).
+    pub(crate) fn join(&self, closed: (Epoch, Hash)) -> Join {
+        let (after, hash) = closed;
+        if self.previous == hash {
+            Join::Follows
+        } else if after.0.checked_add(1) == Some(self.epoch.0) {
+            Join::Cut
+        } else {
+            Join::Missing
+        }
     }
 
     /// Hash of a whole signed record, as the closing and the next opening refer to it.

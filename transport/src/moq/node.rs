@@ -62,10 +62,29 @@ impl Node {
     /// # Errors
     /// [`CarriageError::Over`] if the broadcast ended before.
     pub async fn subscribe(&self, path: &str, track: &str, priority: u8) -> Result<TrackReader, CarriageError> {
+        self.subscribe_for(path, track, priority, PATIENCE).await
+    }
+
+    /// As [`Node::subscribe`], for who wants all of it rather than the present: groups that fell behind are waited for as long as
+    /// anybody keeps them.
+    ///
+    /// # Errors
+    /// As [`Node::subscribe`].
+    pub async fn record(&self, path: &str, track: &str, priority: u8) -> Result<TrackReader, CarriageError> {
+        self.subscribe_for(path, track, priority, KEPT).await
+    }
+
+    async fn subscribe_for(
+        &self,
+        path: &str,
+        track: &str,
+        priority: u8,
+        patience: Duration,
+    ) -> Result<TrackReader, CarriageError> {
         let over = |_| CarriageError::Over;
         let broadcast = self.origin.consume().routed_broadcast(path).await.map_err(over)?;
         let track = broadcast.track(track).map_err(over)?;
-        let wanted = track::Subscription::default().with_priority(priority).with_max_age(PATIENCE);
+        let wanted = track::Subscription::default().with_priority(priority).with_max_age(patience);
         let subscriber = track.subscribe(wanted).await.map_err(over)?;
         Ok(TrackReader { subscriber, _broadcast: broadcast })
     }
@@ -90,7 +109,7 @@ impl fmt::Debug for Node {
 
 /// A broadcast of one's own. Ends when dropped.
 pub struct Broadcast {
-    broadcast: broadcast::Producer,
+    pub(super) broadcast: broadcast::Producer,
 }
 
 impl Broadcast {
@@ -124,7 +143,7 @@ impl fmt::Debug for Broadcast {
 
 /// A track of one's own.
 pub struct TrackWriter {
-    track: track::Producer,
+    pub(super) track: track::Producer,
 }
 
 impl TrackWriter {
@@ -253,6 +272,11 @@ impl GroupReader {
     /// Its number in the track.
     pub fn sequence(&self) -> u64 {
         self.sequence
+    }
+
+    /// Position of the next object in the group, from 0.
+    pub fn position(&self) -> u64 {
+        self.group.index()
     }
 
     /// The next object; `None` when the group is over, or its rest was given up because newer ones came.

@@ -3,15 +3,16 @@
 use super::{Alarm, Event};
 use crate::identity::Hash;
 use crate::keys::{Epoch, EpochKeys, SessionId};
-use crate::manifest::{Chain, Closing};
+use crate::manifest::{Came, Chain, Closing};
 use crate::seal::{OpenError, Opener, Suite};
 use crate::track::TrackName;
 
 /// Highest position in an epoch that is told from a replay: 30,000 objects a second.
 const POSITIONS: u64 = 1 << 16;
 
+/// One track of one epoch: opens its objects, once each.
 #[derive(Debug)]
-pub(super) struct TrackState {
+pub(crate) struct TrackState {
     name: TrackName,
     opener: Opener,
     /// One bit a position.
@@ -24,7 +25,7 @@ pub(super) struct TrackState {
 }
 
 impl TrackState {
-    pub(super) fn new(suite: Suite, session: SessionId, keys: &EpochKeys) -> Self {
+    pub(crate) fn new(suite: Suite, session: SessionId, keys: &EpochKeys) -> Self {
         Self {
             name: keys.track,
             opener: Opener::new(suite, keys),
@@ -35,12 +36,12 @@ impl TrackState {
         }
     }
 
-    pub(super) fn open(&self, object: &[u8], plaintext: &mut Vec<u8>) -> Result<u64, OpenError> {
+    pub(crate) fn open(&self, object: &[u8], plaintext: &mut Vec<u8>) -> Result<u64, OpenError> {
         self.opener.open(object, plaintext)
     }
 
     /// Whether `position` is seen for the first time. Only for what opened: a forged position marks nothing.
-    pub(super) fn first_time(&mut self, position: u64) -> bool {
+    pub(crate) fn first_time(&mut self, position: u64) -> bool {
         if position >= POSITIONS {
             return false;
         }
@@ -56,11 +57,21 @@ impl TrackState {
         first
     }
 
-    pub(super) fn chain(&mut self, position: u64, object: &[u8]) {
+    pub(crate) fn chain(&mut self, position: u64, object: &[u8]) {
         match &mut self.chain {
             Some(chain) if u64::from(chain.objects()) == position => chain.add(object),
             _ => self.chain = None,
         }
+    }
+
+    /// Its name.
+    pub(crate) fn name(&self) -> TrackName {
+        self.name
+    }
+
+    /// What came of it, to be compared with a closing.
+    pub(crate) fn came(&self) -> Came {
+        Came { name: self.name, objects: self.received, end: self.end, chain: self.chain }
     }
 }
 
@@ -119,25 +130,13 @@ impl EpochState {
 
     /// Compares what came with what was signed, once.
     pub(super) fn settle(&mut self, epoch: Epoch) -> Option<Event> {
-        let closing = self.closing.as_ref()?;
-        let (mut objects, mut lost, mut changed) = (0, 0, false);
-        for track in &self.tracks {
-            let Some(signed) = closing.tracks.iter().find(|t| t.name == track.name) else {
-                changed |= track.received > 0;
-                continue;
-            };
-            let wanted = u64::from(signed.chain.objects());
-            objects += wanted;
-            lost += wanted.saturating_sub(track.received);
-            // A position that was never sealed: whatever else is missing, somebody with the key added it.
-            changed |= track.end > wanted;
-            changed |= track.received == wanted && track.chain.is_some_and(|chain| chain != signed.chain);
-        }
-        if changed {
+        let compared = self.closing.as_ref()?.compare(self.tracks.iter().map(TrackState::came));
+        if compared.changed.is_some() {
             // Said each time it is found, also when more comes later.
             self.settled = true;
             return Some(Event::Alarm(Alarm::Changed(epoch)));
         }
+        let (objects, lost) = (compared.objects, compared.lost());
         (!std::mem::replace(&mut self.settled, true)).then_some(Event::Closed { epoch, objects, lost })
     }
 
