@@ -7,6 +7,9 @@
 //! - [`Viewer`] on the owner's side: takes manifests and objects in whatever order a network brings them, and gives access
 //!   units of which it knows who made them and when. What is bad is dropped and counted in [`Drops`].
 //!
+//! Around them, just as pure: [`devices`] says who may watch, [`pairing`] how a camera gets its owner, [`grant`] hands exactly some epochs
+//! to somebody, and [`journal`] keeps what was handed out. Their formats are written down in `docs/format.md`.
+//!
 //! [`moq`] (feature `moq`) carries their bytes over QUIC; it is the only module here with sockets. The format is
 //! written down in `docs/wire.md`, and the reasons in `docs/threat-model.md`.
 
