@@ -1,7 +1,7 @@
 //! What a device handed out, in the order it did so (`docs/format.md` §5).
 //!
-//! Each entry is signed by the device and names the one before, so that none can be taken out, put in, moved or changed. That the newest ones were cut
-//! off shows only to whoever noted a [`Head`] elsewhere.
+//! Each entry is signed by the device and names the one before, so that none can be taken out, put in, moved or changed. That the newest
+//! ones were cut off shows only to whoever noted a [`Head`] elsewhere.
 
 use crate::identity::{Hash, SigningKey, VerifyingKey, hash};
 use crate::manifest::{sign, verified};

@@ -8,6 +8,8 @@
 //!   units of which it knows who made them and when. What is bad is dropped and counted in [`Drops`].
 //!
 //! [`recorded`] is what is kept of it: epochs as files, checked and opened without whoever kept them.
+//! Around them, just as pure: [`devices`] says who may watch, [`pairing`] how a camera gets its owner, [`grant`] hands exactly some epochs
+//! to somebody, and [`journal`] keeps what was handed out. Their formats are written down in `docs/format.md`.
 //!
 //! [`moq`] (feature `moq`) carries their bytes over QUIC; it is the only module here with sockets. The format is
 //! written down in `docs/wire.md`, and the reasons in `docs/threat-model.md`.

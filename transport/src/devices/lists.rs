@@ -14,8 +14,8 @@ use thiserror::Error;
 pub enum Update {
     /// Nothing: we had it.
     Known,
-    /// It is in force. A session that seals to other devices than [`Lists::recipients`] now gives must end within one epoch. A person is
-    /// shown the changes.
+    /// It is in force, and a person is shown the changes. A camera ends its session within one epoch of a list; a rotation takes effect with the next
+    /// session at the latest.
     New(Vec<Change>),
 }
 

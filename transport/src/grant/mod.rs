@@ -13,7 +13,7 @@ mod span;
 mod tests;
 
 pub use cover::CoverError;
-pub use part::{GrantPart, PartKind, SpanBeyond};
+pub use part::{GrantPart, PartKind, SpanRefused};
 pub use record::{Grant, GrantError, GrantId, GrantOpened, GrantRefused, GrantTerms};
 pub use span::{EpochSpan, Rounded, round};
 

@@ -1,6 +1,7 @@
 //! What makes the epochs of one span of one session.
 
 use super::EpochSpan;
+use super::body::LARGEST;
 use crate::keys::{Epoch, Leaf, Node};
 use crate::manifest::{SessionCertificate, SessionFacts, SessionOpened};
 use thiserror::Error;
@@ -15,14 +16,21 @@ pub enum PartKind {
     Flat,
 }
 
-/// The span goes beyond the session's tree.
+/// Why a session has no part for a span.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("epochs {span} of a session that has {leaves}")]
-pub struct SpanBeyond {
-    /// The span.
-    pub span: EpochSpan,
-    /// Epochs that the session's tree has.
-    pub leaves: u64,
+#[non_exhaustive]
+pub enum SpanRefused {
+    /// It goes beyond the session's tree.
+    #[error("epochs {span} of a session that has {leaves}")]
+    Beyond {
+        /// The span.
+        span: EpochSpan,
+        /// Epochs that the session's tree has.
+        leaves: u64,
+    },
+    /// Leaf by leaf, no grant has room for it.
+    #[error("{0} epochs leaf by leaf, a grant has room for 131072: take their cover")]
+    Long(u32),
 }
 
 /// Keys of exactly the epochs of one span, and the certificate by which their holder can tell whose they are. Zeroized when dropped, never printed.
@@ -39,28 +47,33 @@ impl GrantPart {
     /// The fewest nodes that make `epochs`.
     ///
     /// # Errors
-    /// [`SpanBeyond`] if the session's tree does not have them all.
-    pub fn cover(session: &SessionOpened, epochs: EpochSpan) -> Result<Self, SpanBeyond> {
+    /// [`SpanRefused`] if the session's tree does not have them all.
+    pub fn cover(session: &SessionOpened, epochs: EpochSpan) -> Result<Self, SpanRefused> {
         Self::make(session, epochs, PartKind::Cover)
     }
 
     /// The leaf of each of `epochs`.
     ///
     /// # Errors
-    /// [`SpanBeyond`] if the session's tree does not have them all.
-    pub fn flat(session: &SessionOpened, epochs: EpochSpan) -> Result<Self, SpanBeyond> {
+    /// [`SpanRefused`] if the session's tree does not have them all, or no grant has room for them.
+    pub fn flat(session: &SessionOpened, epochs: EpochSpan) -> Result<Self, SpanRefused> {
         Self::make(session, epochs, PartKind::Flat)
     }
 
-    fn make(session: &SessionOpened, epochs: EpochSpan, kind: PartKind) -> Result<Self, SpanBeyond> {
+    fn make(session: &SessionOpened, epochs: EpochSpan, kind: PartKind) -> Result<Self, SpanRefused> {
         let (first, end) = (u64::from(epochs.first().0), u64::from(epochs.end().0));
         let leaves = session.facts.depth.leaves();
         if end > leaves {
-            return Err(SpanBeyond { span: epochs, leaves });
+            return Err(SpanRefused::Beyond { span: epochs, leaves });
+        }
+        if kind == PartKind::Flat && epochs.count() as usize > LARGEST / 32 {
+            return Err(SpanRefused::Long(epochs.count()));
         }
         let mut nodes = session.root.cover(first, end);
         if kind == PartKind::Flat {
-            nodes = nodes.into_iter().flat_map(Node::into_leaves).collect();
+            let mut leaves = Vec::with_capacity(epochs.count() as usize);
+            nodes.iter().for_each(|node| node.leaves_into(&mut leaves));
+            nodes = leaves;
         }
         Ok(Self { certificate: session.certificate.clone(), epochs, kind, nodes })
     }

@@ -209,10 +209,13 @@ fn what_cannot_be_granted_is_said() {
     assert_eq!(make(&std::iter::repeat_with(|| part(&ours)).take(17).collect::<Vec<_>>()), GrantError::Parts(17));
     let cameras = GrantError::TwoCameras(key(1).verifying_key(), key(77).verifying_key());
     assert_eq!(make(&[part(&ours), part(&other)]), cameras);
-    let beyond = SpanBeyond { span: span(3, 33), leaves: 32 };
+    let beyond = SpanRefused::Beyond { span: span(3, 33), leaves: 32 };
     assert_eq!(GrantPart::cover(&ours, span(3, 33)).unwrap_err(), beyond);
     assert_eq!(GrantPart::flat(&ours, span(3, 33)).unwrap_err(), beyond);
     assert_eq!(EpochSpan::new(Epoch(3), Epoch(3)), None);
+    let endless = session(depth(32), 1);
+    assert_eq!(GrantPart::flat(&endless, span(0, u32::MAX)).unwrap_err(), SpanRefused::Long(u32::MAX));
+    assert_eq!(GrantPart::cover(&endless, span(0, u32::MAX)).unwrap().nodes().len(), 32);
     let long = session(Depth::SESSION, 1);
     let all = || GrantPart::flat(&long, span(0, 65_536)).unwrap();
     assert_eq!(make(&[all(), all()]), GrantError::Large);

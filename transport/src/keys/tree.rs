@@ -141,7 +141,8 @@ impl Node {
     ///
     /// At most `2·depth − 2` of them; none if the span is empty. What lies outside this node is left out.
     pub fn cover(&self, first: u64, end: u64) -> Vec<Self> {
-        let mut nodes = Vec::new();
+        // All the room at once: growing would leave secrets behind.
+        let mut nodes = Vec::with_capacity(2 * usize::from(self.depth.0));
         self.cover_into(first, end, &mut nodes);
         nodes
     }
@@ -159,13 +160,12 @@ impl Node {
         }
     }
 
-    /// Every leaf below it, left to right.
-    pub(crate) fn into_leaves(self) -> Vec<Self> {
-        let mut level = vec![self];
-        while let Some(below) = level.iter().map(Self::children).collect::<Option<Vec<_>>>() {
-            level = below.into_iter().flat_map(|(left, right)| [left, right]).collect();
+    /// Adds every leaf below it, left to right. Room for them is there already, or growing would leave secrets behind.
+    pub(crate) fn leaves_into(&self, leaves: &mut Vec<Self>) {
+        match self.children() {
+            Some(children) => [children.0, children.1].iter().for_each(|child| child.leaves_into(leaves)),
+            None => leaves.push(self.copy()),
         }
-        level
     }
 
     pub(crate) fn copy(&self) -> Self {

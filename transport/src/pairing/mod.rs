@@ -1,8 +1,8 @@
 //! How a camera and its first owner come to know each other (`docs/format.md` §6).
 //!
-//! The camera shows a QR code with its identity, the hash of its TLS certificate, and a secret for this once. Whoever scans it connects, and both prove
-//! that they know the secret, over a value that only the two ends of this one TLS connection have: a proof that is carried to another connection holds no more. Then the
-//! owner's device gives the camera the home's first device list, and where its hub is.
+//! The camera shows a QR code with its identity, the hash of its TLS certificate, and a secret for this once. Whoever scans it connects,
+//! and both prove that they know the secret, over a value that only the two ends of this one TLS connection have: a proof that is carried
+//! to another connection holds no more. Then the owner's device gives the camera the home's first device list, and where its hub is.
 //!
 //! [`CameraPairing`] and [`OwnerPairing`] are the two sides. Neither owns a socket or a clock. A camera takes [`TRIES`] wrong proofs, waits for
 //! [`WINDOW`], and pairs with one device.
