@@ -21,6 +21,7 @@ pub mod report;
 pub mod sensor;
 pub mod state;
 pub mod token;
+pub mod vault;
 pub mod viewer;
 
 mod wall;

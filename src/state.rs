@@ -78,6 +78,23 @@ impl StateDir {
         Ok(Self(path.into()))
     }
 
+    /// Where the file of that name is, or would be.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    /// Holds the folder against other programs of ours that write there, until what it gives is dropped. Waits for them.
+    ///
+    /// # Errors
+    /// If the disk says no.
+    pub(crate) fn lock(&self) -> Result<fs::File, StateError> {
+        let path = self.0.join("doorframe.lock");
+        let failed = |error| StateError::Io { path: path.clone(), error };
+        let file = fs::OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
+        file.lock().map_err(failed)?;
+        Ok(file)
+    }
+
     /// The secret of that name; drawn and stored the first time.
     ///
     /// # Errors

@@ -1,0 +1,140 @@
+//! The home's device lists from the first on, as an owner's device and a camera keep them.
+
+use doorframe_transport::devices::{CheckedList, Device, ListRefused, Lists, RotationRefused, Update};
+use std::fmt;
+use thiserror::Error;
+
+const VERSION: u8 = 1;
+/// Type bytes of the two records that there are (`docs/format.md`).
+const LIST: u8 = 4;
+const ROTATION: u8 = 5;
+/// Longest record: a list of 64 devices.
+pub(crate) const MAX_RECORD: usize = 90_000;
+
+/// Why a record of a home is not taken.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum RecordRefused {
+    /// A device list.
+    #[error(transparent)]
+    List(#[from] ListRefused),
+    /// A rotation.
+    #[error(transparent)]
+    Rotation(#[from] RotationRefused),
+}
+
+/// A home's lists, with the records that they came as, so that they can be handed on.
+#[derive(Clone)]
+pub struct Home {
+    lists: Lists,
+    /// From the oldest that this machine has to the newest.
+    records: Vec<Vec<u8>>,
+}
+
+impl fmt::Debug for Home {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Home({}, list {})", self.lists.home(), self.lists.newest().version())
+    }
+}
+
+impl Home {
+    /// Of a list that is trusted: the first of a home, or the one that an owner's device handed over.
+    pub fn new(list: CheckedList) -> Self {
+        let records = vec![list.list().record().to_vec()];
+        Self { lists: Lists::new(list), records }
+    }
+
+    /// What is in force.
+    pub fn lists(&self) -> &Lists {
+        &self.lists
+    }
+
+    /// The home's first list; `None` if this device came later.
+    pub fn first(&self) -> Option<CheckedList> {
+        let list = CheckedList::trusted(self.records.first()?).ok()?;
+        (list.list().version() == 1).then_some(list)
+    }
+
+    /// The devices of the newest list, each with its newest key.
+    pub fn devices(&self) -> Vec<Device> {
+        let newest = self.lists.newest().devices();
+        let with_newest = |device: &Device| {
+            let (public, generation) = (self.lists.public(device).clone(), self.lists.generation(device));
+            Device { public, generation, ..device.clone() }
+        };
+        newest.iter().map(with_newest).collect()
+    }
+
+    /// Takes a device list or a rotation.
+    ///
+    /// # Errors
+    /// Why not; nothing changes then.
+    pub fn handle(&mut self, record: &[u8]) -> Result<Update, RecordRefused> {
+        if record.get(1) == Some(&ROTATION) {
+            return Ok(self.lists.handle_rotation(record)?);
+        }
+        let update = self.lists.handle(record)?;
+        if matches!(update, Update::New(_)) {
+            self.records.push(record.to_vec());
+        }
+        Ok(update)
+    }
+
+    /// What somebody needs who has list `version`: all lists after it, in order, and then the rotations in force. At most 64 lists, the
+    /// oldest: whoever took them asks again.
+    pub fn since(&self, version: u32) -> Vec<&[u8]> {
+        let newest = usize::try_from(self.lists.newest().version().saturating_sub(version)).unwrap_or(usize::MAX);
+        let lists = self.records.iter().skip(self.records.len().saturating_sub(newest)).take(64);
+        lists.map(Vec::as_slice).chain(self.lists.rotations()).collect()
+    }
+
+    /// `u8 version ‖ each record: u32 length ‖ record ‖ hash of all before`, lists first: for our own disk alone.
+    pub fn emit(&self) -> Vec<u8> {
+        let mut out = vec![VERSION];
+        for record in self.records.iter().map(Vec::as_slice).chain(self.lists.rotations()) {
+            out.extend_from_slice(&(record.len() as u32).to_be_bytes());
+            out.extend_from_slice(record);
+        }
+        let hash = sha256(&out);
+        out.extend_from_slice(&hash);
+        out
+    }
+
+    /// Reads it back.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(bytes: &[u8]) -> Result<Self, String> {
+        let mut left = whole(bytes)?;
+        if left.split_off_first() != Some(&VERSION) {
+            return Err("it is of a newer program".into());
+        }
+        let (mut lists, mut rotations) = (Vec::new(), Vec::new());
+        while !left.is_empty() {
+            let (len, rest) = left.split_first_chunk::<4>().ok_or("it is cut off")?;
+            let len = usize::try_from(u32::from_be_bytes(*len)).unwrap_or(usize::MAX);
+            let (record, rest) = rest.split_at_checked(len).ok_or("it is cut off")?;
+            match record.get(1) {
+                Some(&LIST) => lists.push(record),
+                Some(&ROTATION) => rotations.push(record),
+                _ => return Err("it holds what is no device list".into()),
+            }
+            left = rest;
+        }
+        let restored = Lists::restore(lists.iter().copied(), rotations).map_err(|why| why.to_string())?;
+        Ok(Self { lists: restored, records: lists.into_iter().map(<[u8]>::to_vec).collect() })
+    }
+}
+
+pub(super) fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut hash = [0; 32];
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
+    hash.iter_mut().zip(digest.as_ref()).for_each(|(to, from)| *to = *from);
+    hash
+}
+
+/// A file without the hash at its end, if that holds.
+pub(super) fn whole(bytes: &[u8]) -> Result<&[u8], &'static str> {
+    let (content, hash) = bytes.split_last_chunk::<32>().ok_or("it is cut off")?;
+    if sha256(content) == *hash { Ok(content) } else { Err("its bytes have changed") }
+}

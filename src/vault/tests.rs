@@ -1,0 +1,163 @@
+use super::*;
+use crate::vault::VaultError;
+use doorframe_transport::moq::{Dial, Trust};
+use std::fs;
+use std::path::PathBuf;
+
+/// A folder of this test, gone with it.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("doorframe-vault-{name}-{}", std::process::id()));
+        let _gone = fs::remove_dir_all(&path);
+        Self(path)
+    }
+
+    fn state(&self) -> StateDir {
+        StateDir::open(&self.0).unwrap()
+    }
+
+    fn vault(&self) -> Vault {
+        Vault::open(&self.state()).unwrap()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _gone = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn name(text: &str) -> DeviceName {
+    DeviceName::new(text).unwrap()
+}
+
+fn camera() -> PairedCamera {
+    let link = HubLink {
+        dial: Dial { url: "https://hub:4443/home?jwt=secret".parse().unwrap(), trust: Trust::Pinned([7; 32]) },
+        watch_token: "watch".into(),
+    };
+    PairedCamera::new(Alias::front_door(), SigningKey::from_seed(&[9; 32]).unwrap().verifying_key(), &link)
+}
+
+fn guest(seed: u8, until: u64) -> Device {
+    Device {
+        role: Role::Guest,
+        signer: SigningKey::from_seed(&[seed; 32]).unwrap().verifying_key(),
+        public: DeviceKey::from_seed([seed; 32]).unwrap().public().clone(),
+        generation: 1,
+        expiry: Expiry::at(until),
+        name: name("guest"),
+    }
+}
+
+#[test]
+fn what_a_vault_holds_is_there_when_it_is_opened_again() {
+    let folder = Folder::new("again");
+    let mut vault = folder.vault();
+    assert!(vault.home().is_none());
+    vault.first_list(&name("Laptop"), [1; 16], 5).unwrap();
+    vault.add_camera(camera(), 6).unwrap();
+    let changes = vault.change_devices(7, |devices| Ok(devices.push(guest(3, 1_000)))).unwrap();
+    assert_eq!(changes.len(), 1);
+    let again = folder.vault();
+    assert_eq!(again.signer().verifying_key(), vault.signer().verifying_key());
+    assert_eq!(again.home().unwrap().lists().newest().version(), 2);
+    assert_eq!(again.camera(&Alias::front_door()), Some(&camera()));
+    assert_eq!(again.watch_link(&Alias::front_door()).unwrap().device.as_slice(), again.devices()[0].seed());
+    let said: Vec<_> = again.journal().entries().iter().map(|entry| entry.details.as_str().to_owned()).collect();
+    assert!(said[0].contains("made this home") && said[1].contains("paired"), "{said:?}");
+    assert!(said[2].contains("device list 2: guest") && said[2].contains("was added as guest"), "{said:?}");
+    assert!(!format!("{again:?}{:?}", again.camera(&Alias::front_door())).contains("watch"));
+}
+
+#[test]
+fn a_second_program_sees_and_keeps_what_the_first_wrote() {
+    let folder = Folder::new("two");
+    let (mut first, mut second) = (folder.vault(), folder.vault());
+    first.first_list(&name("Laptop"), [1; 16], 5).unwrap();
+    second.change_devices(6, |devices| Ok(devices.push(guest(3, 1_000)))).unwrap();
+    first.journal_append(Deed::Exported, "a clip\nof two lines", 7).unwrap();
+    first.change_devices(8, |devices| Ok(devices.push(guest(4, 1_000)))).unwrap();
+    assert_eq!(first.home().unwrap().lists().newest().version(), 3);
+    let entries = folder.vault().journal().entries().to_vec();
+    assert_eq!(entries.iter().map(|entry| entry.number).collect::<Vec<_>>(), [1, 2, 3, 4]);
+    assert_eq!(entries[2].details.as_str(), "a clip of two lines");
+}
+
+#[test]
+fn a_retired_key_opens_until_it_is_forgotten() {
+    let folder = Folder::new("rotate");
+    let mut vault = folder.vault();
+    assert!(matches!(vault.rotate([8; 32], 10), Err(VaultError::NoHome)));
+    vault.first_list(&name("Laptop"), [1; 16], 5).unwrap();
+    let old = vault.devices()[0].public().clone();
+    assert_eq!(vault.rotate([8; 32], 10).unwrap(), 2);
+    let again = folder.vault();
+    let keys = again.devices();
+    assert_eq!((keys.len(), keys[0].seed(), keys[1].public()), (2, &[8; 32], &old));
+    let home = again.home().unwrap();
+    let own = home.lists().newest().device(&again.signer().verifying_key()).unwrap().clone();
+    assert_eq!((home.lists().generation(&own), home.lists().public(&own)), (2, keys[0].public()));
+    assert_eq!(vault.forget(10).unwrap(), 0);
+    assert_eq!(vault.forget(11).unwrap(), 1);
+    assert_eq!(folder.vault().devices().len(), 1);
+    // The next list has the new key, and so needs the rotation no more.
+    vault.change_devices(20, |devices| Ok(devices.push(guest(3, 1_000)))).unwrap();
+    assert_eq!(vault.home().unwrap().lists().rotations().count(), 0);
+    assert_eq!(vault.home().unwrap().devices()[0].generation, 2);
+}
+
+#[test]
+fn a_damaged_file_is_named_and_left_as_it_is() {
+    let folder = Folder::new("damaged");
+    let mut vault = folder.vault();
+    vault.first_list(&name("Laptop"), [1; 16], 5).unwrap();
+    vault.add_camera(camera(), 6).unwrap();
+    for file in ["device-keys", "home", "cameras", "journal", "journal-head"] {
+        let path = folder.0.join(file);
+        let whole = fs::read(&path).unwrap();
+        let mut damaged = whole.clone();
+        damaged[whole.len() / 2] ^= 0x80;
+        if file == "journal-head" {
+            damaged.pop();
+        }
+        fs::write(&path, &damaged).unwrap();
+        let error = Vault::open(&folder.state()).unwrap_err().to_string();
+        assert!(error.contains(&format!("/{file} ")) && error.contains("restore it"), "{error}");
+        assert_eq!(fs::read(&path).unwrap(), damaged, "{file} was touched");
+        fs::write(&path, &whole).unwrap();
+        folder.vault();
+    }
+}
+
+#[test]
+fn a_torn_entry_is_put_aside_and_a_journal_that_was_cut_is_told() {
+    let folder = Folder::new("torn");
+    let mut vault = folder.vault();
+    vault.journal_append(Deed::Granted, "one", 1).unwrap();
+    vault.journal_append(Deed::Granted, "two", 2).unwrap();
+    let path = folder.0.join("journal");
+    let whole = fs::read(&path).unwrap();
+    fs::write(&path, [whole.as_slice(), &whole[..40]].concat()).unwrap();
+    assert_eq!(folder.vault().journal().entries().len(), 2);
+    assert_eq!(fs::read(folder.0.join("journal.torn")).unwrap(), whole[..40]);
+    fs::write(&path, &whole[..whole.len() - 3]).unwrap();
+    let error = Vault::open(&folder.state()).unwrap_err().to_string();
+    assert!(error.contains("had 2"), "{error}");
+}
+
+#[test]
+fn only_an_owner_changes_the_list_and_only_the_first_pairs() {
+    let folder = Folder::new("member");
+    let mut vault = folder.vault();
+    let owner = SigningKey::from_seed(&[5; 32]).unwrap();
+    let mut devices = vec![guest(5, 9), vault.own_entry(Role::Member, name("Phone"))];
+    devices[0].role = Role::Owner;
+    let list = CheckedList::first(HomeId([2; 16]), 1, &devices, &owner).unwrap();
+    vault.store(Home::new(list)).unwrap();
+    assert!(matches!(vault.change_devices(2, |devices| Ok(devices.truncate(1))), Err(VaultError::List(_))));
+    assert!(matches!(vault.first_list(&name("x"), [0; 16], 3), Err(VaultError::NotFirst)));
+    assert!(vault.rotate([6; 32], 4).is_ok(), "a member changes its own key");
+}
