@@ -122,14 +122,14 @@ impl std::fmt::Debug for HubIdentity {
 }
 
 /// A certificate of our own: ECDSA, 13 days from an hour before it was made.
-struct OwnCertificate {
+pub(crate) struct OwnCertificate {
     made_s: u64,
-    certificate: CertificateDer<'static>,
+    pub(crate) certificate: CertificateDer<'static>,
     key: Zeroizing<Vec<u8>>,
 }
 
 impl OwnCertificate {
-    fn make(host: &str) -> Result<Self, rcgen::Error> {
+    pub(crate) fn make(host: &str) -> Result<Self, rcgen::Error> {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
         let mut params = CertificateParams::new(vec![host.to_owned(), "localhost".into()])?;
         let mut name = DistinguishedName::new();
@@ -148,14 +148,14 @@ impl OwnCertificate {
         now.checked_sub(self.made_s).map_or(Duration::MAX, Duration::from_secs)
     }
 
-    fn hash(&self) -> [u8; 32] {
+    pub(crate) fn hash(&self) -> [u8; 32] {
         let mut hash = [0; 32];
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &self.certificate);
         hash.iter_mut().zip(digest.as_ref()).for_each(|(to, from)| *to = *from);
         hash
     }
 
-    fn private_key(&self) -> PrivateKeyDer<'static> {
+    pub(crate) fn private_key(&self) -> PrivateKeyDer<'static> {
         PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(self.key.to_vec()))
     }
 

@@ -14,9 +14,11 @@
 
 pub mod camera;
 pub mod encoder;
+pub mod guard;
 pub mod hub;
 pub mod link;
 pub mod page;
+pub mod pairing;
 pub mod report;
 pub mod sensor;
 pub mod state;

@@ -91,11 +91,11 @@ pub struct WatchLink {
     pub device: Zeroizing<[u8; 32]>,
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
-fn unhex(text: &str) -> Option<[u8; 32]> {
+pub(crate) fn unhex(text: &str) -> Option<[u8; 32]> {
     let mut bytes = [0; 32];
     if text.len() != 64 || !text.is_ascii() {
         return None;
@@ -106,12 +106,12 @@ fn unhex(text: &str) -> Option<[u8; 32]> {
     Some(bytes)
 }
 
-fn unbase64(text: &str) -> Option<[u8; 32]> {
+pub(crate) fn unbase64(text: &str) -> Option<[u8; 32]> {
     URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()
 }
 
 /// The fragment's fields. One that is there twice could mean two things, so it means none.
-fn fields(url: &Url) -> Result<HashMap<String, String>, LinkError> {
+pub(crate) fn fields(url: &Url) -> Result<HashMap<String, String>, LinkError> {
     let mut fields = HashMap::new();
     for (name, value) in url::form_urlencoded::parse(url.fragment().unwrap_or_default().as_bytes()).into_owned() {
         if fields.insert(name, value).is_some() {
@@ -121,7 +121,7 @@ fn fields(url: &Url) -> Result<HashMap<String, String>, LinkError> {
     Ok(fields)
 }
 
-fn trust(fields: &HashMap<String, String>) -> Result<Trust, LinkError> {
+pub(crate) fn trust(fields: &HashMap<String, String>) -> Result<Trust, LinkError> {
     match fields.get("cert") {
         Some(hash) => unhex(hash).map(Trust::Pinned).ok_or(LinkError::Bad("certificate hash")),
         None => Ok(Trust::Roots),

@@ -16,7 +16,7 @@ mod tls;
 pub use connection::{Connection, Dial, DialError, Ended, Sampler, dial};
 pub use node::{Announced, Announcements, Broadcast, GroupReader, GroupWriter, Node, TrackReader, TrackWriter};
 pub use serve::{BroadcastRequest, BroadcastRequests, FetchLimits, GroupRequest, Requests};
-pub use tls::{Trust, client_endpoint, server_endpoint};
+pub use tls::{Trust, client_endpoint, pairing_client, pairing_server, server_endpoint};
 
 /// Why an operation on a broadcast failed. The reason is the network's or the peer's, never worth a panic.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

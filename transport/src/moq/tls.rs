@@ -72,8 +72,48 @@ pub fn server_endpoint(
     quinn::Endpoint::new(quinn::EndpointConfig::default(), Some(config), socket, runtime)
 }
 
+/// What both ends of a pairing say that they speak (`docs/format.md` §6).
+const PAIRING: &[u8] = b"doorframe-pair/1";
+
+/// A camera's endpoint for a pairing: a port of its own, without MoQ.
+///
+/// # Errors
+/// If the port is taken or the certificate does not match its key.
+pub fn pairing_server(
+    address: SocketAddr,
+    certificate: CertificateDer<'static>,
+    key: PrivateKeyDer<'static>,
+) -> io::Result<quinn::Endpoint> {
+    let socket = socket(address)?;
+    let runtime = quinn::default_runtime().ok_or_else(|| io::Error::other("no tokio runtime"))?;
+    let mut config = server_config_for(PAIRING, certificate, key).map_err(io::Error::other)?;
+    let mut transport = transport();
+    // Two streams are all that a pairing takes.
+    transport.max_concurrent_uni_streams(0_u32.into());
+    transport.max_concurrent_bidi_streams(2_u32.into());
+    transport.receive_window((1_u32 << 20).into());
+    config.transport_config(Arc::new(transport));
+    quinn::Endpoint::new(quinn::EndpointConfig::default(), Some(config), socket, runtime)
+}
+
+/// How an owner's device connects to a camera whose certificate has the SHA-256 `hash`.
+///
+/// # Errors
+/// If TLS cannot be set up, which no healthy program sees.
+pub fn pairing_client(hash: [u8; 32]) -> Result<quinn::ClientConfig, rustls::Error> {
+    client_config_for(PAIRING, &Trust::Pinned(hash), transport())
+}
+
 /// What a server says of itself; also to renew its certificate while it runs (`quinn::Endpoint::set_server_config`).
 pub(super) fn server_config(
+    certificate: CertificateDer<'static>,
+    key: PrivateKeyDer<'static>,
+) -> Result<quinn::ServerConfig, rustls::Error> {
+    server_config_for(web_transport_quinn::ALPN.as_bytes(), certificate, key)
+}
+
+fn server_config_for(
+    alpn: &[u8],
     certificate: CertificateDer<'static>,
     key: PrivateKeyDer<'static>,
 ) -> Result<quinn::ServerConfig, rustls::Error> {
@@ -81,7 +121,7 @@ pub(super) fn server_config(
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .with_no_client_auth()
         .with_single_cert(vec![certificate], key)?;
-    tls.alpn_protocols = vec![web_transport_quinn::ALPN.as_bytes().to_vec()];
+    tls.alpn_protocols = vec![alpn.to_vec()];
     let tls = QuicServerConfig::try_from(tls).map_err(|_| rustls::Error::General("no initial cipher suite".into()))?;
     let mut config = quinn::ServerConfig::with_crypto(Arc::new(tls));
     config.transport_config(Arc::new(transport()));
@@ -89,6 +129,16 @@ pub(super) fn server_config(
 }
 
 pub(super) fn client_config(trust: &Trust, observed: Arc<Observed>) -> Result<quinn::ClientConfig, rustls::Error> {
+    let mut transport = transport();
+    transport.congestion_controller_factory(Arc::new(Watch(observed)));
+    client_config_for(web_transport_quinn::ALPN.as_bytes(), trust, transport)
+}
+
+fn client_config_for(
+    alpn: &[u8],
+    trust: &Trust,
+    transport: quinn::TransportConfig,
+) -> Result<quinn::ClientConfig, rustls::Error> {
     let provider = provider();
     let builder = rustls::ClientConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(&[&rustls::version::TLS13])?;
@@ -103,11 +153,9 @@ pub(super) fn client_config(trust: &Trust, observed: Arc<Observed>) -> Result<qu
             builder.with_root_certificates(roots).with_no_client_auth()
         }
     };
-    tls.alpn_protocols = vec![web_transport_quinn::ALPN.as_bytes().to_vec()];
+    tls.alpn_protocols = vec![alpn.to_vec()];
     let tls = QuicClientConfig::try_from(tls).map_err(|_| rustls::Error::General("no initial cipher suite".into()))?;
     let mut config = quinn::ClientConfig::new(Arc::new(tls));
-    let mut transport = transport();
-    transport.congestion_controller_factory(Arc::new(Watch(observed)));
     config.transport_config(Arc::new(transport));
     Ok(config)
 }
