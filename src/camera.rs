@@ -3,6 +3,7 @@
 mod challenges;
 mod coded;
 mod front;
+mod home;
 mod live;
 mod uplink;
 
@@ -34,6 +35,7 @@ use tokio::sync::{broadcast, watch};
 use zeroize::Zeroizing;
 
 pub use front::{Denoise, FrontConfig, MotionEvent, Watch};
+pub use home::{CameraHome, HomeError, HomeEvent};
 pub use uplink::{Uplink, UplinkState};
 
 /// What a camera shall do.
@@ -55,8 +57,10 @@ pub struct CameraConfig {
     pub threads: u8,
     /// What is done to each frame before it is encoded.
     pub front: FrontConfig,
-    /// Who may watch.
+    /// Who may watch, where there is no [`home`](Self::home).
     pub devices: Vec<DevicePublicKey>,
+    /// The device lists that say who may watch, once the camera was paired.
+    pub home: Option<CameraHome>,
     /// Who it is.
     pub identity: SigningKey,
     /// Mixed into each session's root.
@@ -86,6 +90,7 @@ impl CameraConfig {
             threads: std::thread::available_parallelism().map_or(1, |n| n.get().min(2) as u8),
             front: FrontConfig::default(),
             devices,
+            home: None,
             identity,
             device_secret: Zeroizing::new(device_secret),
             boot: 0,
@@ -131,6 +136,9 @@ pub enum CameraError {
     /// The encoder failed.
     #[error("encoding failed: {0}")]
     Encode(#[from] EncodeError),
+    /// Everybody's expiry is over.
+    #[error("nobody on the device list may watch any more: an owner has to change it")]
+    NobodyWatches,
     /// No session can be started.
     #[error("cannot start a session: {0}")]
     Start(#[from] StartError),
@@ -183,6 +191,7 @@ pub struct Camera {
     events: broadcast::Receiver<MotionEvent>,
     stats: Arc<Mutex<CameraStats>>,
     uplink: Uplink,
+    home: Option<CameraHome>,
 }
 
 impl Camera {
@@ -192,7 +201,8 @@ impl Camera {
     /// If its thread cannot be started. What goes wrong later is told by [`Camera::state`] and [`Camera::stop`].
     pub fn start(config: CameraConfig, link: HubLink, clock: Clock) -> Result<Self, CameraError> {
         let node = Arc::new(Node::new());
-        let uplink = Uplink::start(node.clone(), link.dial)?;
+        let uplink = Uplink::start(node.clone(), link.dial, config.home.clone())?;
+        let home = config.home.clone();
         let stop = Arc::new(AtomicBool::new(false));
         let stats = Arc::new(Mutex::new(CameraStats::default()));
         let (state, states) = watch::channel(CameraState::Starting);
@@ -210,7 +220,7 @@ impl Camera {
             sessions: 0,
         };
         let thread = std::thread::Builder::new().name("camera".into()).spawn(move || run.run())?;
-        Ok(Self { thread: Some(thread), stop, state: states, events, stats, uplink })
+        Ok(Self { thread: Some(thread), stop, state: states, events, stats, uplink, home })
     }
 
     /// What it is doing.
@@ -231,7 +241,11 @@ impl Camera {
 
     /// Counts and times so far.
     pub fn stats(&self) -> CameraStats {
-        self.stats.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let mut stats = self.stats.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(home) = &self.home {
+            (stats.lists_taken, stats.lists_refused) = home.counts();
+        }
+        stats
     }
 
     /// Whether it has ended by itself: then [`Camera::stop`] says why.
@@ -310,6 +324,10 @@ impl Run {
                     self.state.send_replace(CameraState::Waiting(error.to_string()));
                     // What came until now is signed for; what comes next is of a later epoch.
                     live.as_mut().map_or(Ok(()), Live::end)?;
+                    std::thread::sleep(RETRY);
+                }
+                Err(CameraError::NobodyWatches) => {
+                    self.state.send_replace(CameraState::Waiting(CameraError::NobodyWatches.to_string()));
                     std::thread::sleep(RETRY);
                 }
                 Err(error) => break Err(error),
@@ -471,7 +489,11 @@ impl Run {
 
     /// The session for a moment; a new one where there is none or the old one is at its end.
     fn live_at<'a>(&mut self, live: &'a mut Option<Live>, at: Uptime) -> Result<&'a mut Live, CameraError> {
-        if live.as_ref().is_some_and(|live| live.session.epoch_at(at).is_none()) {
+        let is_over = |live: &Live| {
+            let is_for_others = self.config.home.as_ref().is_some_and(|home| !live.is_for(home, wall_us()));
+            is_for_others || live.session.epoch_at(at).is_none()
+        };
+        if live.as_ref().is_some_and(is_over) {
             live.as_mut().map_or(Ok(()), Live::end)?;
             *live = None;
         }

@@ -81,6 +81,10 @@ pub struct CameraStats {
     pub target_bps: u32,
     /// Times that something began to move.
     pub motion_events: u64,
+    /// Device lists and rotations that came and were taken.
+    pub lists_taken: u64,
+    /// Those that were refused: rolled back, forked, forged or a stranger's.
+    pub lists_refused: u64,
     /// Capture to encoder: hand-over, conversion, and the four steps below.
     pub convert: Times,
     /// Painting the mask.

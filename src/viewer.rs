@@ -1,16 +1,19 @@
 //! The native viewer: finds the camera's newest session, opens and checks what comes, decodes it, and hands pictures on.
 
+mod home;
 mod screen;
 mod tracks;
 
 use crate::link::WatchLink;
 use crate::report::{References, ViewerStats};
+use crate::vault::Home;
 use doorframe_codec::Picture;
 use doorframe_codec::access_unit::AccessUnit;
 use doorframe_codec::units::{MediaTime, Size};
 use doorframe_transport::identity::{BadKey, DeviceKey};
 use doorframe_transport::keys::{Epoch, SessionId};
 use doorframe_transport::moq::{Node, client_endpoint, dial};
+use home::Watched;
 use screen::Screen;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -117,6 +120,17 @@ pub struct Viewer {
     state: watch::Receiver<ViewerState>,
     tasks: Vec<JoinHandle<()>>,
     thread: Option<std::thread::JoinHandle<()>>,
+    home: Option<Watched>,
+}
+
+/// What a device of a home brings to a viewer beside its link.
+pub struct Own {
+    /// Its home's device lists. The camera's are set against them, and it is given those that it does not have.
+    pub home: Home,
+    /// Keys of the device before the one in the link, the newest first.
+    pub retired: Vec<DeviceKey>,
+    /// Reads the lists again, where the camera states what they do not have: another program may have changed them.
+    pub again: Box<dyn Fn() -> Option<Home> + Send + Sync>,
 }
 
 /// Messages between network and decoder at most: some seconds of video.
@@ -139,6 +153,30 @@ impl Viewer {
         sink: Box<dyn Sink>,
         references: Option<Arc<References>>,
     ) -> Result<Self, ViewerError> {
+        Self::start_with(link, None, challenge, sink, references)
+    }
+
+    /// As [`Viewer::start`], for a device of a home: also says when the camera's device list is not the home's.
+    ///
+    /// # Errors
+    /// As [`Viewer::start`].
+    pub fn of_home(
+        link: &WatchLink,
+        own: Own,
+        challenge: [u8; 32],
+        sink: Box<dyn Sink>,
+        references: Option<Arc<References>>,
+    ) -> Result<Self, ViewerError> {
+        Self::start_with(link, Some(own), challenge, sink, references)
+    }
+
+    fn start_with(
+        link: &WatchLink,
+        own: Option<Own>,
+        challenge: [u8; 32],
+        sink: Box<dyn Sink>,
+        references: Option<Arc<References>>,
+    ) -> Result<Self, ViewerError> {
         let started = Instant::now();
         let device = DeviceKey::from_seed(*link.device)?;
         let (id, signed) = challenge.split_at(16);
@@ -146,6 +184,10 @@ impl Viewer {
         viewer_id.copy_from_slice(id);
         signed_challenge.copy_from_slice(signed);
         let machine = doorframe_transport::Viewer::new(device, link.identity, signed_challenge);
+        let (machine, home) = match own {
+            Some(Own { home, retired, again }) => (machine.with_retired(retired), Some(Watched::new(home, again))),
+            None => (machine, None),
+        };
 
         let endpoint = client_endpoint()?;
         let node = Arc::new(Node::new());
@@ -153,15 +195,16 @@ impl Viewer {
         let state = Arc::new(state);
         let stats = Arc::new(Mutex::new(ViewerStats::default()));
         let (messages, inbox) = tokio::sync::mpsc::channel::<Message>(QUEUE);
-        let screen = Screen::new(machine, sink, references, stats.clone(), state.clone(), started);
+        let screen = Screen::new(machine, home.clone(), sink, references, stats.clone(), state.clone(), started);
         let thread = std::thread::Builder::new().name("viewer".into()).spawn(move || screen.run(inbox))?;
 
         let follow = Follow { node: node.clone(), camera: link.camera.to_string(), messages };
         let mut tasks = vec![tokio::spawn(follow.run())];
-        tasks.push(tokio::spawn(tracks::publish_challenge(
+        tasks.push(tokio::spawn(tracks::publish(
             node.clone(),
             SessionId(viewer_id).to_string(),
             signed_challenge,
+            home.clone(),
         )));
         tasks.push(tokio::spawn(watch_for_stalls(stats.clone(), state.clone())));
         let to = link.dial();
@@ -204,12 +247,17 @@ impl Viewer {
                 retry = (retry * 2).min(LAST_RETRY.max(retry));
             }
         }));
-        Ok(Self { stats, state: states, tasks, thread: Some(thread) })
+        Ok(Self { stats, state: states, tasks, thread: Some(thread), home })
     }
 
     /// What it is doing.
     pub fn state(&self) -> watch::Receiver<ViewerState> {
         self.state.clone()
+    }
+
+    /// Version of the device list that the camera states; `None` until it was seen. Closed for a viewer without a home.
+    pub fn stated_list(&self) -> watch::Receiver<Option<u32>> {
+        self.home.as_ref().map_or_else(|| watch::channel(None).1, Watched::stated)
     }
 
     /// Counts and times so far.

@@ -1,5 +1,6 @@
 //! Viewers' challenges: each wants to see its 16 bytes signed, and so knows that what it sees is new.
 
+use super::home::CameraHome;
 use doorframe_transport::manifest::{Challenge, Opening};
 use doorframe_transport::moq::Node;
 use std::collections::HashMap;
@@ -30,8 +31,8 @@ impl Challenges {
         all.iter().cycle().skip(start).take(all.len().min(Opening::MAX_CHALLENGES)).copied().collect()
     }
 
-    /// Follows viewers as they come and go.
-    pub(super) async fn follow(self, node: Arc<Node>) {
+    /// Follows viewers as they come and go. Where the camera has a home, also what they publish of its device lists.
+    pub(super) async fn follow(self, node: Arc<Node>, home: Option<CameraHome>) {
         let mut viewers = node.announcements("viewer");
         let mut tasks = JoinSet::new();
         let mut handles: HashMap<String, AbortHandle> = HashMap::new();
@@ -42,7 +43,14 @@ impl Challenges {
             }
             while tasks.try_join_next().is_some() {}
             if viewer.is_live && handles.len() < MOST {
-                let task = tasks.spawn(self.clone().read(node.clone(), viewer.name.clone()));
+                let challenge = self.clone().read(node.clone(), viewer.name.clone());
+                let devices = home.clone().map(|home| home.read(node.clone(), viewer.name.clone()));
+                let task = tasks.spawn(async move {
+                    match devices {
+                        Some(devices) => drop(tokio::join!(challenge, devices)),
+                        None => challenge.await,
+                    }
+                });
                 handles.insert(viewer.name, task);
             }
         }

@@ -1,5 +1,6 @@
 //! One session on the air: its tracks, its epochs, and what must be written when one of them begins and ends.
 
+use super::home::CameraHome;
 use super::{CameraConfig, CameraError};
 use crate::state::random32;
 use crate::wall_us;
@@ -18,6 +19,10 @@ pub(super) struct Live {
     open: Option<(GroupWriter, GroupWriter)>,
     /// Epoch begun last.
     last: Option<Epoch>,
+    /// When it has to end, by the wall clock: an expiry passes then.
+    until: Option<u64>,
+    /// Of the device lists that it is sealed by.
+    revision: u64,
     /// The broadcast and its session track end with it.
     _broadcast: (Broadcast, TrackWriter),
 }
@@ -30,8 +35,19 @@ impl Live {
     /// Starts a session and publishes its manifest before the first frame.
     pub(super) fn start(config: &CameraConfig, node: &Node, draw: u64, now: Uptime) -> Result<Self, CameraError> {
         let seed = Seed::mix(random32()?, &config.device_secret, draw);
-        let session_config = SessionConfig::new(config.devices.clone());
-        let (session, manifest) = Session::start(session_config, &config.identity, seed, now, wall_us())?;
+        // One moment for both: who checks the session counts those whose expiry was not over at its start.
+        let wall = wall_us();
+        let (mut session_config, mut until, mut revision) = (SessionConfig::new(config.devices.clone()), None, 0);
+        if let Some(home) = &config.home {
+            let to = home.sealing(wall);
+            if to.devices.is_empty() {
+                return Err(CameraError::NobodyWatches);
+            }
+            session_config = SessionConfig::new(to.devices);
+            session_config.device_list = to.list;
+            (until, revision) = (to.until, to.revision);
+        }
+        let (session, manifest) = Session::start(session_config, &config.identity, seed, now, wall)?;
         let broadcast = node.broadcast(&format!("{}/{}", config.alias, session.id()))?;
         let track = broadcast.track("session", FIRST)?;
         let mut group = track.group(0)?;
@@ -43,10 +59,17 @@ impl Live {
             session,
             open: None,
             last: None,
+            until,
+            revision,
             _broadcast: (broadcast, track),
         };
         live._broadcast.0.announce()?;
         Ok(live)
+    }
+
+    /// Whether it is sealed to those who may watch at the moment `wall_us`, and to nobody else.
+    pub(super) fn is_for(&self, home: &CameraHome, wall_us: u64) -> bool {
+        self.revision == home.counts().0 && self.until.is_none_or(|until| wall_us < until)
     }
 
     pub(super) fn epoch_over(&self, at: Uptime) -> bool {

@@ -2,6 +2,7 @@
 
 use super::CameraError;
 use super::challenges::Challenges;
+use super::home::CameraHome;
 use doorframe_codec::units::Uptime;
 use doorframe_transport::manifest::Challenge;
 use doorframe_transport::moq::{Dial, Ended, Node, Sampler, client_endpoint, dial};
@@ -54,12 +55,12 @@ const LASTING: Duration = Duration::from_secs(5);
 const REFUSED_RETRY: Duration = Duration::from_secs(15);
 
 impl Uplink {
-    pub(super) fn start(node: Arc<Node>, to: Dial) -> Result<Self, CameraError> {
+    pub(super) fn start(node: Arc<Node>, to: Dial, home: Option<CameraHome>) -> Result<Self, CameraError> {
         let endpoint = client_endpoint()?;
         let challenges = Challenges::default();
         let (state, states) = watch::channel(UplinkState::Connecting);
         let (sampler, samplers) = watch::channel(None);
-        let follow = tokio::spawn(challenges.clone().follow(node.clone()));
+        let follow = tokio::spawn(challenges.clone().follow(node.clone(), home));
         let connect = tokio::spawn(async move {
             let mut retry = FIRST_RETRY;
             for number in 1_u64.. {

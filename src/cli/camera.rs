@@ -2,24 +2,36 @@
 
 use super::{CameraArgs, Failure, status};
 use clap::Args;
-use doorframe::camera::{Camera, CameraState};
+use doorframe::camera::{Camera, CameraHome, CameraState, HomeEvent};
 use doorframe::link::{HubLink, WatchLink};
+use doorframe::pairing::{self, CameraHub, Pairing, PairingEvent};
 use doorframe::sensor::Clock;
 use doorframe::state::{StateDir, random32};
 use doorframe::transport::identity::{DeviceKey, DevicePublicKey, SigningKey};
+use doorframe::transport::pairing::Paired;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
+use tokio::sync::broadcast;
+use tokio::task::JoinHandle;
 use zeroize::Zeroizing;
 
 #[derive(Debug, Args)]
 pub(super) struct CameraCommand {
-    /// The link that the hub printed, in quotes; - reads it from the standard input, out of other users' sight.
-    hub: String,
+    /// The link that the hub printed, in quotes; - reads it from the standard input, out of other users' sight. Not needed once the
+    /// camera was paired: its owner says where the hub is.
+    hub: Option<String>,
     #[command(flatten)]
     camera: CameraArgs,
     /// Where its identity is kept.
     #[arg(long, value_name = "DIR", default_value_os_t = StateDir::default_path())]
     state: PathBuf,
+    /// Show a QR code and wait for ten minutes: whose device scans it (`doorframe pair`) owns the camera from then on.
+    #[arg(long, conflicts_with = "new_link")]
+    pair: bool,
+    /// UDP address on which to wait for the owner's device.
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "0.0.0.0:0", requires = "pair")]
+    pair_listen: SocketAddr,
     /// Print a new watch link. The one before then opens nothing any more.
     #[arg(long)]
     new_link: bool,
@@ -29,21 +41,45 @@ pub(super) struct CameraCommand {
 }
 
 impl CameraCommand {
-    pub(super) async fn run(self) -> Result<(), Failure> {
-        let hub: HubLink = super::read_link(&self.hub)?;
+    pub(super) async fn run(mut self) -> Result<(), Failure> {
+        let given: Option<HubLink> = self.hub.as_deref().map(super::read_link).transpose()?;
         let state = StateDir::open(&self.state).map_err(Failure::of)?;
-        let identity = state.secret("camera-identity").map_err(Failure::of)?;
-        let identity = SigningKey::from_seed(&identity).map_err(Failure::of)?;
+        let seed = state.secret("camera-identity").map_err(Failure::of)?;
+        let identity = SigningKey::from_seed(&seed).map_err(Failure::of)?;
+        // Goes on saying no, in words, to whoever scans the same code later.
+        let _pairing = if self.pair {
+            let identity = SigningKey::from_seed(&seed).map_err(Failure::of)?;
+            Some(wait_for_owner(&state, identity, self.pair_listen).await?)
+        } else {
+            None
+        };
+        let home = CameraHome::load(&state).map_err(Failure::of)?;
+        let kept = if home.is_some() { kept_hub(&state)? } else { None };
+        if let Some(kept) = &kept {
+            self.camera.name = kept.camera.clone();
+        }
+        let hub = given.or(kept.map(|kept| kept.link())).ok_or_else(|| {
+            Failure(
+                "where is the hub? Give the link that it printed, or pair with --pair: then the owner's device says it"
+                    .into(),
+            )
+        })?;
         let device_secret = state.secret("camera-secret").map_err(Failure::of)?;
         let boot = next_boot(&state)?;
         println!("Camera {}, identity {}.\n", self.camera.name, identity.verifying_key().fingerprint());
         let kept = state.read(OWNER).map_err(Failure::of)?.filter(|_| !self.new_link);
-        let owner = match kept {
+        let owners = match kept {
+            _ if home.is_some() => {
+                println!(
+                    "  It is sealed to the devices on its home's list: `doorframe devices` on the owner's device.\n"
+                );
+                Vec::new()
+            }
             Some(public) => {
                 println!(
                     "  It is sealed to the owner whose watch link was printed before; --new-link makes another.\n"
                 );
-                DevicePublicKey::from_bytes(&public).map_err(Failure::of)?
+                vec![DevicePublicKey::from_bytes(&public).map_err(Failure::of)?]
             }
             None => {
                 // Whoever steals the camera must not find what opens its footage: the link is printed once and not kept.
@@ -62,13 +98,15 @@ impl CameraCommand {
                     "  This link is the key: whoever has it can watch. It is shown this once and not kept here.\n"
                 );
                 state.write(OWNER, owner.public().bytes()).map_err(Failure::of)?;
-                owner.public().clone()
+                vec![owner.public().clone()]
             }
         };
         println!("  Ctrl-C ends the camera.\n");
 
-        let mut config = self.camera.config(identity, vec![owner], *device_secret)?;
+        let mut config = self.camera.config(identity, owners, *device_secret)?;
         config.boot = boot;
+        let mut lists = home.as_ref().map(CameraHome::events);
+        config.home = home;
         let camera = Camera::start(config, hub, Clock::new(Instant::now()))?;
         let (mut states, mut uplinks, mut events) = (camera.state(), camera.uplink(), camera.events());
         let (mut line, mut rates) = (status::StatusLine::new(), status::Rates::new());
@@ -86,6 +124,11 @@ impl CameraCommand {
                     line.say(&status::camera_state(&state));
                 }
                 Ok(()) = uplinks.changed() => line.say(&status::uplink_state(&uplinks.borrow_and_update().clone())),
+                Some(event) = next_change(&mut lists) => line.say(&match event {
+                    HomeEvent::Changed(change) => format!("devices  {change}"),
+                    HomeEvent::Refused(words) => format!("devices  REFUSED: {words}"),
+                    _ => continue,
+                }),
                 // Of events that came faster than they were read, the newest are enough here.
                 Ok(event) = events.recv() => line.say(&status::motion(&event)),
                 _ = tick.tick() => {
@@ -99,6 +142,84 @@ impl CameraCommand {
         drop(line);
         tokio::task::spawn_blocking(move || camera.stop()).await.map_err(Failure::of)??;
         Ok(())
+    }
+}
+
+/// What becomes of the device lists; `None` where there are none.
+async fn next_change(events: &mut Option<broadcast::Receiver<HomeEvent>>) -> Option<HomeEvent> {
+    loop {
+        match events.as_mut()?.recv().await {
+            Ok(event) => return Some(event),
+            Err(broadcast::error::RecvError::Lagged(_)) => {}
+            Err(broadcast::error::RecvError::Closed) => return None,
+        }
+    }
+}
+
+/// Where the owner said that the hub is.
+const HUB: &str = "camera-hub";
+
+fn kept_hub(state: &StateDir) -> Result<Option<CameraHub>, Failure> {
+    let Some(bytes) = state.read(HUB).map_err(Failure::of)?.map(Zeroizing::new) else { return Ok(None) };
+    let damaged =
+        || Failure(format!("the file {HUB} in the state folder is damaged: restore it, or pair again with --pair"));
+    let hub = std::str::from_utf8(&bytes).ok().and_then(|text| text.parse().ok());
+    hub.map(Some).ok_or_else(damaged)
+}
+
+/// Shows the code, and waits until somebody has scanned it. The port stays open as long as what it gives is kept.
+async fn wait_for_owner(state: &StateDir, identity: SigningKey, listen: SocketAddr) -> Result<AbortOnDrop, Failure> {
+    let host = if listen.ip().is_unspecified() {
+        super::hub::own_address().parse().map_err(Failure::of)?
+    } else {
+        listen.ip()
+    };
+    let keep = state.clone();
+    let store = move |paired: &Paired| {
+        // The hub first: a camera that has a home is a paired one.
+        keep.write(HUB, paired.hub.as_str().as_bytes()).map_err(|error| error.to_string())?;
+        CameraHome::store(&keep, &paired.list).map_err(|error| error.to_string())
+    };
+    let mut pairing = Pairing::listen(listen, host, identity, store).map_err(Failure::of)?;
+    let link = Zeroizing::new(pairing.link().to_string());
+    println!("{}\n", pairing::terminal(&link).map_err(Failure::of)?);
+    println!("  Scan this with your device, or run there, within ten minutes:\n\n    doorframe pair '{}'\n", *link);
+    println!("  It can be used once: the device that scans it first owns the camera.\n");
+    loop {
+        match pairing.next().await {
+            Some(PairingEvent::Paired(paired)) => {
+                let owner = paired.list.list().devices().first().map(|owner| (&owner.name, owner.signer.fingerprint()));
+                if let Some((name, fingerprint)) = owner {
+                    println!("  Paired with {name}, {fingerprint}.\n");
+                }
+                break;
+            }
+            Some(PairingEvent::Refused(refused)) => println!("  {refused}"),
+            Some(PairingEvent::NotStored(words)) => {
+                return Err(Failure(format!("cannot keep what the owner's device gave: {words}")));
+            }
+            Some(_) => {}
+            None => {
+                return Err(Failure("nobody was paired: start again with --pair for a new code".into()));
+            }
+        }
+    }
+    let task = tokio::spawn(async move {
+        while let Some(event) = pairing.next().await {
+            if let PairingEvent::Refused(refused) = event {
+                println!("  {refused}");
+            }
+        }
+    });
+    Ok(AbortOnDrop(task))
+}
+
+/// Ends a task with the command that started it.
+struct AbortOnDrop(JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

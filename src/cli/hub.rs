@@ -36,7 +36,7 @@ fn parse_scope(text: &str) -> Result<String, String> {
 }
 
 /// This machine's address in the local network: the one that a packet to elsewhere would leave from. None is sent.
-fn own_address() -> String {
+pub(super) fn own_address() -> String {
     let found = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).and_then(|socket| {
         // An address for documentation (RFC 5737): never anybody's.
         socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9))?;

@@ -2,8 +2,10 @@
 
 mod camera;
 mod demo;
+mod devices;
 mod hub;
 mod page;
+mod pair;
 mod save;
 mod status;
 mod version;
@@ -48,12 +50,26 @@ enum Command {
     Hub(hub::HubCommand),
     /// Encode, seal and publish a camera through a hub.
     Camera(camera::CameraCommand),
+    /// Pair with a camera that shows its QR code: from then on your devices may watch it, and nobody else.
+    Pair(pair::PairCommand),
+    /// Who may watch: show the home's devices, add and remove them.
+    Devices(devices::DevicesCommand),
     /// Watch in this terminal: statistics, and the video saved to a file.
     Watch(watch::Watch),
     /// Watch in a browser: serves the page on this machine and opens it.
     Page(page::PageCommand),
     /// Say what this program is made of, and how fast it can be here.
     Version(version::Version),
+}
+
+impl Command {
+    /// Whether keys that open or sign something are in this program's memory.
+    fn holds_keys(&self) -> bool {
+        matches!(
+            self,
+            Self::Demo(_) | Self::Camera(_) | Self::Watch(_) | Self::Page(_) | Self::Pair(_) | Self::Devices(_)
+        )
+    }
 }
 
 /// What a camera takes from the command line.
@@ -243,6 +259,10 @@ pub(crate) fn run() -> ExitCode {
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("error,doorframe=warn,doorframe_transport=warn"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let cli = Cli::parse();
+    if cli.command.holds_keys() {
+        let guard = doorframe::guard::Guard::set();
+        tracing::info!(%guard, "keys in memory");
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -255,6 +275,8 @@ pub(crate) fn run() -> ExitCode {
             Command::Demo(demo) => demo.run().await,
             Command::Hub(hub) => hub.run().await,
             Command::Camera(camera) => camera.run().await,
+            Command::Pair(pair) => pair.run().await,
+            Command::Devices(devices) => devices.run().await,
             Command::Watch(watch) => watch.run().await,
             Command::Page(page) => page.run().await,
             Command::Version(version) => version.run(),

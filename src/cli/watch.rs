@@ -3,17 +3,22 @@
 use super::save::Save;
 use super::{Failure, ReportArgs, status};
 use clap::Args;
-use doorframe::link::WatchLink;
+use doorframe::link::{Alias, WatchLink};
 use doorframe::report::Report;
-use doorframe::state::random32;
-use doorframe::viewer::{NoSink, Sink, Viewer};
+use doorframe::state::{StateDir, random32};
+use doorframe::vault::{Vault, VaultError};
+use doorframe::viewer::{NoSink, Own, Sink, Viewer};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 #[derive(Debug, Args)]
 pub(super) struct Watch {
-    /// The link that the camera printed, in quotes; - reads it from the standard input, out of other users' sight.
+    /// Name of a camera that was paired; or the link that a camera printed, in quotes; - reads that from the standard input, out of
+    /// other users' sight.
     link: String,
+    /// Where this device's keys are kept, for a camera that was paired.
+    #[arg(long, value_name = "DIR", default_value_os_t = StateDir::default_path())]
+    state: PathBuf,
     /// Save what is watched: FILE.y4m (pictures), FILE.h264 or FILE.ivf (as it came).
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
@@ -23,14 +28,22 @@ pub(super) struct Watch {
 
 impl Watch {
     pub(super) async fn run(self) -> Result<(), Failure> {
-        let link: WatchLink = super::read_link(&self.link)?;
+        let paired = self.link.parse::<Alias>().ok();
+        let (link, own) = match &paired {
+            Some(alias) => self.paired(alias)?,
+            None => (super::read_link::<WatchLink>(&self.link)?, None),
+        };
         let sink: Box<dyn Sink> = match &self.save {
             Some(path) => Box::new(Save::create(path)?),
             None => Box::new(NoSink),
         };
         let started = Instant::now();
         let challenge = random32().map_err(Failure::of)?;
-        let viewer = Viewer::start(&link, challenge, sink, None).map_err(Failure::of)?;
+        let viewer = match own {
+            Some(own) => Viewer::of_home(&link, own, challenge, sink, None),
+            None => Viewer::start(&link, challenge, sink, None),
+        };
+        let viewer = viewer.map_err(Failure::of)?;
         println!("Watching {}, identity {}.\n", link.camera, link.identity.fingerprint());
         follow(&viewer, &self.report).await;
         let state = viewer.state().borrow().clone();
@@ -40,6 +53,18 @@ impl Watch {
             write(path, &report)?;
         }
         status::verdict(&report, &state)
+    }
+}
+
+impl Watch {
+    /// What is needed to watch a camera that was paired.
+    fn paired(&self, alias: &Alias) -> Result<(WatchLink, Option<Own>), Failure> {
+        let state = StateDir::open(&self.state).map_err(Failure::of)?;
+        let vault = Vault::open(&state).map_err(Failure::of)?;
+        let link = vault.watch_link(alias).map_err(Failure::of)?;
+        let home = vault.home().ok_or_else(|| Failure::of(VaultError::NoHome))?.clone();
+        let again = move || Vault::open(&state).ok().and_then(|vault| vault.home().cloned());
+        Ok((link, Some(Own { home, retired: vault.devices().into_iter().skip(1).collect(), again: Box::new(again) })))
     }
 }
 

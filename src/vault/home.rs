@@ -8,8 +8,6 @@ const VERSION: u8 = 1;
 /// Type bytes of the two records that there are (`docs/format.md`).
 const LIST: u8 = 4;
 const ROTATION: u8 = 5;
-/// Longest record: a list of 64 devices.
-pub(crate) const MAX_RECORD: usize = 90_000;
 
 /// Why a record of a home is not taken.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

@@ -13,7 +13,7 @@ mod tests;
 
 pub use cameras::PairedCamera;
 pub use error::VaultError;
-pub use home::Home;
+pub use home::{Home, RecordRefused};
 
 use crate::link::{Alias, HubLink, WatchLink};
 use crate::state::{StateDir, random32};

@@ -1,5 +1,6 @@
 //! Decoder side of a viewer: one thread that opens, checks, decodes and counts.
 
+use super::home::Watched;
 use super::tracks::Message;
 use super::{Sink, ViewerState};
 use crate::report::{References, ViewerStats};
@@ -23,6 +24,7 @@ use tokio::sync::{mpsc, watch};
 
 pub(super) struct Screen {
     machine: doorframe_transport::Viewer,
+    home: Option<Watched>,
     session: Option<SessionId>,
     decoder: Option<(Codec, Box<dyn Decoder>)>,
     picture: Picture,
@@ -40,7 +42,7 @@ pub(super) struct Screen {
     /// Whether the session watched has ended.
     gone: bool,
     /// What was alarming in this session. It stays until another begins.
-    alarm: Option<Alarm>,
+    alarm: Option<String>,
     /// First epoch shown in this session: until the next, what waited at the hub is shown as fast as it decodes.
     first_epoch: Option<Epoch>,
     /// Epoch of the first unit that came in this session.
@@ -59,6 +61,7 @@ const PROMPT: Duration = Duration::from_millis(50);
 impl Screen {
     pub(super) fn new(
         machine: doorframe_transport::Viewer,
+        home: Option<Watched>,
         sink: Box<dyn Sink>,
         references: Option<Arc<References>>,
         stats: Arc<Mutex<ViewerStats>>,
@@ -74,6 +77,7 @@ impl Screen {
         };
         Self {
             machine,
+            home,
             session: None,
             decoder: None,
             picture: Picture::black(size, Color::default()),
@@ -104,6 +108,9 @@ impl Screen {
     fn handle(&mut self, message: Message) {
         match message {
             Message::Session(id, record) => {
+                if let Some(home) = &self.home {
+                    home.handle_stated(&record);
+                }
                 if self.candidates.len() < CANDIDATES {
                     self.candidates.insert(id, record.clone());
                 }
@@ -133,7 +140,10 @@ impl Screen {
                     self.pending.pop_front();
                 }
             }
-            Message::Manifest(_, 0, record) => self.machine.handle_opening(&record, wall_us()),
+            Message::Manifest(_, 0, record) => {
+                self.check_opening(&record);
+                self.machine.handle_opening(&record, wall_us());
+            }
             Message::Manifest(_, _, record) => self.machine.handle_closing(&record),
             Message::Video(_, epoch, object, received) => {
                 self.with_stats(|stats| stats.bytes += object.len() as u64);
@@ -179,7 +189,32 @@ impl Screen {
             Err(_) if is_watching => return,
             Err(refused) => ViewerState::Rejected(refused.to_string()),
         };
+        let is_ours = matches!(state, ViewerState::Opening(_));
         self.state.send_replace(state);
+        if is_ours
+            && let Some(home) = &self.home
+            && let Err(ghost) = home.check_session(record)
+        {
+            self.raise(ghost.to_string());
+        }
+    }
+
+    /// Sets the device list that an opening states against ours, where the session's key signed it.
+    fn check_opening(&mut self, record: &[u8]) {
+        let (Some(home), Some(facts)) = (&self.home, self.machine.session()) else { return };
+        if let Ok(opening) = facts.opening(record)
+            && let Err(ghost) = home.compare(opening.devices)
+            && self.alarm.is_none()
+        {
+            self.raise(ghost.to_string());
+        }
+    }
+
+    /// An alarm that stays for this session.
+    fn raise(&mut self, words: String) {
+        self.with_stats(|stats| stats.alarms += 1);
+        self.state.send_replace(ViewerState::Alarm(words.clone()));
+        self.alarm = Some(words);
     }
 
     fn with_stats(&self, change: impl FnOnce(&mut ViewerStats)) {
@@ -197,11 +232,11 @@ impl Screen {
                     self.with_stats(|stats| stats.lost += lost);
                 }
                 Event::Alarm(alarm) => {
-                    self.with_stats(|stats| stats.alarms += 1);
-                    self.state.send_replace(ViewerState::Alarm(alarm.to_string()));
+                    let before = self.alarm.take();
+                    self.raise(alarm.to_string());
                     // A clock may be put right; what was forged stays forged.
-                    if !matches!(alarm, Alarm::Stale(_)) {
-                        self.alarm = Some(alarm);
+                    if matches!(alarm, Alarm::Stale(_)) {
+                        self.alarm = before;
                     }
                 }
                 Event::Missing { .. } | Event::Unclosed(_) if self.joined.is_some() => {

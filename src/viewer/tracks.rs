@@ -1,9 +1,10 @@
 //! Network side of a viewer: follows a camera's sessions and brings their records and objects to the decoder's thread.
 
+use super::home::Watched;
 use bytes::Bytes;
 use doorframe_codec::units::MediaTime;
 use doorframe_transport::keys::{Epoch, SessionId};
-use doorframe_transport::moq::{GroupReader, Node, TrackReader};
+use doorframe_transport::moq::{CarriageError, GroupReader, Node, TrackReader, TrackWriter};
 use doorframe_transport::unit::MAX_OBJECT;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -135,19 +136,45 @@ where
     while readers.join_next().await.is_some() {}
 }
 
-/// Publishes what this viewer wants signed, for as long as it watches.
-pub(super) async fn publish_challenge(node: Arc<Node>, id: String, challenge: [u8; 16]) {
+/// Publishes what this viewer wants signed, for as long as it watches, and its home's device lists after the one that the camera states.
+pub(super) async fn publish(node: Arc<Node>, id: String, challenge: [u8; 16], home: Option<Watched>) {
     let published = (|| {
         let broadcast = node.broadcast(&format!("viewer/{id}"))?;
         let track = broadcast.track("challenge", FIRST)?;
         let mut group = track.group(0)?;
         group.write(MediaTime::default(), Bytes::copy_from_slice(&challenge))?;
         group.finish();
+        let devices = home.is_some().then(|| broadcast.track("devices", FIRST)).transpose()?;
         broadcast.announce()?;
-        Ok::<_, doorframe_transport::moq::CarriageError>((broadcast, track))
+        Ok::<_, CarriageError>((broadcast, track, devices))
     })();
     match published {
-        Ok(_kept) => std::future::pending().await,
+        Ok((_broadcast, _track, devices)) => {
+            if let Some((home, devices)) = home.zip(devices)
+                && let Err(error) = publish_devices(&home, &devices).await
+            {
+                tracing::warn!(%error, "device lists not published");
+            }
+            std::future::pending().await
+        }
         Err(error) => tracing::warn!(%error, "challenge not published"),
     }
+}
+
+/// A group for each list that the camera says it has, as long as ours are newer.
+async fn publish_devices(home: &Watched, track: &TrackWriter) -> Result<(), CarriageError> {
+    let mut stated = home.stated();
+    for sequence in 0.. {
+        let version = *stated.borrow_and_update();
+        let records = version.map(|version| home.since(version)).unwrap_or_default();
+        let mut group = track.group(sequence)?;
+        for record in records {
+            group.write(MediaTime::default(), record)?;
+        }
+        group.finish();
+        if stated.changed().await.is_err() {
+            break;
+        }
+    }
+    Ok(())
 }

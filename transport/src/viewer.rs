@@ -93,6 +93,8 @@ pub enum Event {
 #[derive(Debug)]
 pub struct Viewer {
     device: DeviceKey,
+    /// Its keys before this one, the newest first.
+    retired: Vec<DeviceKey>,
     camera: VerifyingKey,
     challenge: Challenge,
     session: Option<Watched>,
@@ -122,6 +124,7 @@ impl Viewer {
     pub fn new(device: DeviceKey, camera: VerifyingKey, challenge: Challenge) -> Self {
         Self {
             device,
+            retired: Vec::new(),
             camera,
             challenge,
             session: None,
@@ -131,13 +134,25 @@ impl Viewer {
         }
     }
 
+    /// Also opens what is sealed to keys that this device had before, as a camera does which has not heard of the newest. The newest first.
+    pub fn with_retired(mut self, keys: Vec<DeviceKey>) -> Self {
+        self.retired = keys;
+        self
+    }
+
     /// Takes a session manifest. The session watched before is let go, its keys with it.
     ///
     /// # Errors
     /// Why this device does not watch that session; the one before is kept then.
     pub fn handle_session(&mut self, record: &[u8]) -> Result<&SessionFacts, SessionRefused> {
         let manifest = SessionManifest::parse(record).inspect_err(|_| self.drops.malformed += 1)?;
-        let opened = manifest.open(&self.device, &self.camera).inspect_err(|refused| match refused {
+        let mut opened = manifest.clone().open(&self.device, &self.camera);
+        for key in &self.retired {
+            if matches!(opened, Err(SessionRefused::NotForUs)) {
+                opened = manifest.clone().open(key, &self.camera);
+            }
+        }
+        let opened = opened.inspect_err(|refused| match refused {
             SessionRefused::Malformed(_) => self.drops.malformed += 1,
             SessionRefused::NotForUs | SessionRefused::Unopened => self.drops.unopened += 1,
             _ => self.drops.forged += 1,

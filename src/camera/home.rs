@@ -1,0 +1,182 @@
+//! The device lists that a camera holds: kept on its disk before they are in force.
+
+use crate::state::StateDir;
+use crate::vault::{Home, RecordRefused};
+use doorframe_transport::devices::{Change, CheckedList, Update};
+use doorframe_transport::identity::DevicePublicKey;
+use doorframe_transport::manifest::DeviceListRef;
+use doorframe_transport::moq::Node;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use thiserror::Error;
+use tokio::sync::broadcast;
+
+/// File of a camera's state folder.
+const FILE: &str = "camera-home";
+/// Events kept for a slow reader.
+const EVENTS: usize = 64;
+/// Records that one viewer may send in a group: 64 lists, and a rotation of each device.
+const MOST_RECORDS: usize = 128;
+/// Longest record: a list of 64 devices.
+const MAX_RECORD: usize = 90_000;
+/// Records of one viewer that may be refused before it is not listened to any more.
+const MOST_REFUSED: u32 = 8;
+
+/// What became of the device lists, for a person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HomeEvent {
+    /// This is different now.
+    Changed(Change),
+    /// A list or a rotation was not taken, in these words.
+    Refused(String),
+}
+
+/// Why a camera's home cannot be read or kept.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum HomeError {
+    /// The disk said no.
+    #[error(transparent)]
+    State(#[from] crate::state::StateError),
+    /// The file is not what was written.
+    #[error(
+        "the file {FILE} in the state folder is damaged ({0}): restore it, or start with a new folder and pair again"
+    )]
+    Damaged(String),
+}
+
+/// A camera's device lists; clones are one.
+#[derive(Clone)]
+pub struct CameraHome(Arc<Mutex<Kept>>);
+
+struct Kept {
+    home: Home,
+    state: Option<StateDir>,
+    /// Counts up with every list and rotation that was taken.
+    revision: u64,
+    refused: u64,
+    tell: broadcast::Sender<HomeEvent>,
+}
+
+/// Whom a session is sealed to.
+pub(super) struct Sealing {
+    pub(super) devices: Vec<DevicePublicKey>,
+    pub(super) list: DeviceListRef,
+    /// When the first of their expiries is over.
+    pub(super) until: Option<u64>,
+    pub(super) revision: u64,
+}
+
+impl CameraHome {
+    /// What is kept in `state`; `None` if the camera was not paired.
+    ///
+    /// # Errors
+    /// If it cannot be read, or is damaged.
+    pub fn load(state: &StateDir) -> Result<Option<Self>, HomeError> {
+        let Some(bytes) = state.read(FILE)? else { return Ok(None) };
+        let home = Home::parse(&bytes).map_err(HomeError::Damaged)?;
+        Ok(Some(Self::new(home, Some(state.clone()))))
+    }
+
+    /// Keeps the first list of a home that the camera was paired with, in the place of what was kept before.
+    ///
+    /// # Errors
+    /// If the disk says no.
+    pub fn store(state: &StateDir, list: &CheckedList) -> Result<(), HomeError> {
+        Ok(state.write(FILE, &Home::new(list.clone()).emit())?)
+    }
+
+    /// `home`, kept in memory alone.
+    pub fn in_memory(home: Home) -> Self {
+        Self::new(home, None)
+    }
+
+    fn new(home: Home, state: Option<StateDir>) -> Self {
+        Self(Arc::new(Mutex::new(Kept { home, state, revision: 0, refused: 0, tell: broadcast::channel(EVENTS).0 })))
+    }
+
+    /// What happens to it from now on.
+    pub fn events(&self) -> broadcast::Receiver<HomeEvent> {
+        self.lock().tell.subscribe()
+    }
+
+    /// The list in force.
+    pub fn list(&self) -> DeviceListRef {
+        self.lock().home.lists().newest().reference()
+    }
+
+    /// Lists and rotations that were taken, and those that were refused.
+    pub(super) fn counts(&self) -> (u64, u64) {
+        let kept = self.lock();
+        (kept.revision, kept.refused)
+    }
+
+    pub(super) fn sealing(&self, wall_us: u64) -> Sealing {
+        let kept = self.lock();
+        let lists = kept.home.lists();
+        let mut devices: Vec<DevicePublicKey> = Vec::new();
+        for (_, public) in lists.recipients(wall_us) {
+            devices.push(public.clone());
+        }
+        let (list, until) = (lists.newest().reference(), lists.next_expiry(wall_us));
+        Sealing { devices, list, until, revision: kept.revision }
+    }
+
+    /// Takes a list or a rotation. It is on the disk before it is in force.
+    ///
+    /// # Errors
+    /// Why it was not taken; whoever listens to the events has been told.
+    pub fn handle(&self, record: &[u8]) -> Result<Update, RecordRefused> {
+        let mut kept = self.lock();
+        let mut next = kept.home.clone();
+        let update = match next.handle(record) {
+            Ok(update) => update,
+            Err(refused) => {
+                kept.refused += 1;
+                let _unheard = kept.tell.send(HomeEvent::Refused(refused.to_string()));
+                return Err(refused);
+            }
+        };
+        let Update::New(changes) = &update else { return Ok(update) };
+        if let Some(state) = &kept.state
+            && let Err(error) = state.write(FILE, &next.emit())
+        {
+            // Somebody who was removed must not watch on because a disk is full; after a restart the list comes again.
+            tracing::error!(%error, "the new device list is in force and could not be kept");
+        }
+        kept.home = next;
+        kept.revision += 1;
+        for change in changes {
+            let _unheard = kept.tell.send(HomeEvent::Changed(change.clone()));
+        }
+        Ok(update)
+    }
+
+    /// Reads what a viewer publishes of its home's lists, for as long as it is there.
+    pub(super) async fn read(self, node: Arc<Node>, viewer: String) {
+        let Ok(mut track) = node.subscribe(&format!("viewer/{viewer}"), "devices", 0).await else { return };
+        let mut refused = 0;
+        while let Some(mut group) = track.group().await {
+            for _ in 0..MOST_RECORDS {
+                let Some(record) = group.object().await else { break };
+                if record.len() > MAX_RECORD || self.handle(&record).is_err() {
+                    refused += 1;
+                }
+                if refused >= MOST_REFUSED {
+                    return;
+                }
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for CameraHome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CameraHome({:?})", self.lock().home)
+    }
+}

@@ -1,0 +1,271 @@
+//! `doorframe devices`.
+
+use super::Failure;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use clap::{Args, Subcommand};
+use doorframe::state::{StateDir, random32};
+use doorframe::transport::devices::{Change, Device, DeviceName, Expiry, RecoveryKey, Role};
+use doorframe::transport::identity::{DevicePublicKey, VerifyingKey};
+use doorframe::transport::seed::Seed;
+use doorframe::vault::{Vault, VaultError};
+use doorframe::viewer::{NoSink, Own, Viewer};
+use doorframe::wall_us;
+use std::path::PathBuf;
+use std::time::Duration;
+
+#[derive(Debug, Args)]
+pub(super) struct DevicesCommand {
+    /// Where this device's keys are kept.
+    #[arg(long, global = true, value_name = "DIR", default_value_os_t = StateDir::default_path())]
+    state: PathBuf,
+    #[command(subcommand)]
+    deed: Option<Deed>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Deed {
+    /// Print this device's card: what an owner puts on the list.
+    Card,
+    /// Put a device on the list.
+    Add {
+        /// Its card, as `doorframe devices card` printed it there.
+        card: String,
+        /// What it is called.
+        #[arg(long, value_name = "NAME", value_parser = parse_name)]
+        name: DeviceName,
+        /// What it may do: owner, member or guest.
+        #[arg(long, value_name = "ROLE", default_value = "member", value_parser = parse_role)]
+        role: Role,
+        /// Until when: 30d, 12h or never. A guest needs an end.
+        #[arg(long, value_name = "TIME", default_value = "never", value_parser = parse_life)]
+        expires: Life,
+    },
+    /// Take a device off the list: what is filmed from then on it cannot open.
+    Remove {
+        /// Its name or fingerprint.
+        device: String,
+    },
+    /// Let a device do something else.
+    Role {
+        /// Its name or fingerprint.
+        device: String,
+        /// What it may do: owner, member or guest.
+        #[arg(value_parser = parse_role)]
+        role: Role,
+        /// Until when: 30d, 12h or never. A guest needs an end.
+        #[arg(long, value_name = "TIME", default_value = "never", value_parser = parse_life)]
+        expires: Life,
+    },
+    /// Give this device a new key. The old one opens what was sealed to it until it is forgotten.
+    Rotate {
+        /// Delete keys that were retired longer ago than this: 30d, 12h.
+        #[arg(long, value_name = "TIME", value_parser = parse_life)]
+        forget: Option<Life>,
+    },
+    /// Put a recovery key on the list: 24 words for paper, shown this once.
+    Recovery {
+        /// Until when they are good: 30d, or never.
+        #[arg(long, value_name = "TIME", value_parser = parse_life)]
+        expires: Life,
+    },
+}
+
+/// How long something is good.
+#[derive(Clone, Copy, Debug)]
+enum Life {
+    Ends(Duration),
+    Never,
+}
+
+impl Life {
+    fn expiry(self, wall_us: u64) -> Expiry {
+        match self {
+            Self::Ends(after) => {
+                Expiry::at(wall_us.saturating_add(u64::try_from(after.as_micros()).unwrap_or(u64::MAX)))
+            }
+            Self::Never => Expiry::NEVER,
+        }
+    }
+}
+
+fn parse_life(text: &str) -> Result<Life, String> {
+    let wrong = || format!("{text:?} is not a time like 30d, 12h or never");
+    if text == "never" {
+        return Ok(Life::Never);
+    }
+    let (count, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(wrong)?;
+    let hours = match unit {
+        "d" => 24,
+        "h" => 1,
+        _ => return Err(wrong()),
+    };
+    let count: u64 = count.parse().ok().filter(|count| (1..=100_000).contains(count)).ok_or_else(wrong)?;
+    Ok(Life::Ends(Duration::from_secs(count * hours * 3600)))
+}
+
+pub(super) fn parse_name(text: &str) -> Result<DeviceName, String> {
+    DeviceName::new(text).ok_or_else(|| format!("{text:?} is not a name: 1 to 40 bytes without control characters"))
+}
+
+fn parse_role(text: &str) -> Result<Role, String> {
+    match text {
+        "owner" => Ok(Role::Owner),
+        "member" => Ok(Role::Member),
+        "guest" => Ok(Role::Guest),
+        _ => Err(format!("{text:?} is not owner, member or guest")),
+    }
+}
+
+impl DevicesCommand {
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        let state = StateDir::open(&self.state).map_err(Failure::of)?;
+        let mut vault = Vault::open(&state).map_err(Failure::of)?;
+        let wall = wall_us();
+        let changes = match self.deed {
+            None => {
+                show(&vault)?;
+                return Ok(());
+            }
+            Some(Deed::Card) => {
+                println!("{}", card(&vault));
+                return Ok(());
+            }
+            Some(Deed::Add { card, name, role, expires }) => {
+                let (signer, public, generation) = read_card(&card)?;
+                let device = Device { role, signer, public, generation, expiry: expires.expiry(wall), name };
+                vault.change_devices(wall, |devices| {
+                    devices.push(device);
+                    Ok(())
+                })
+            }
+            Some(Deed::Remove { device }) => vault.change_devices(wall, |devices| {
+                let at = find(devices, &device)?;
+                devices.remove(at);
+                Ok(())
+            }),
+            Some(Deed::Role { device, role, expires }) => vault.change_devices(wall, |devices| {
+                let at = find(devices, &device)?;
+                if let Some(device) = devices.get_mut(at) {
+                    (device.role, device.expiry) = (role, expires.expiry(wall));
+                }
+                Ok(())
+            }),
+            Some(Deed::Rotate { forget }) => {
+                let generation = vault.rotate(random32().map_err(Failure::of)?, wall).map_err(Failure::of)?;
+                println!("This device has a new key, generation {generation}.");
+                if let Some(Life::Ends(age)) = forget {
+                    let age = u64::try_from(age.as_micros()).unwrap_or(u64::MAX);
+                    let gone = vault.forget(wall.saturating_sub(age)).map_err(Failure::of)?;
+                    println!("Old keys deleted: {gone}.");
+                }
+                Ok(Vec::new())
+            }
+            Some(Deed::Recovery { expires }) => {
+                let key = RecoveryKey::draw(Seed::from_os_random(random32().map_err(Failure::of)?));
+                let name = DeviceName::new("recovery key").ok_or_else(|| Failure("no name".into()))?;
+                let device = key.device(expires.expiry(wall), name).map_err(Failure::of)?;
+                let changes = vault.change_devices(wall, |devices| {
+                    devices.push(device);
+                    Ok(())
+                });
+                if changes.is_ok() {
+                    println!("Write these words down. They open what your devices can, and are shown this once:\n");
+                    for (i, word) in key.words().split(' ').enumerate() {
+                        print!("{}{word:<10}", if i % 6 == 0 { "\n    " } else { "" });
+                    }
+                    println!("\n");
+                }
+                changes
+            }
+        };
+        let changes: Vec<Change> = changes.map_err(Failure::of)?;
+        changes.iter().for_each(|change| println!("  {change}"));
+        deliver(&vault).await
+    }
+}
+
+/// The device of a name or a fingerprint; a name that two have means neither.
+fn find(devices: &[Device], wanted: &str) -> Result<usize, VaultError> {
+    let fits = |device: &Device| device.name.as_str() == wanted || device.signer.fingerprint() == wanted;
+    let mut found = devices.iter().enumerate().filter(|(_, device)| fits(device)).map(|(at, _)| at);
+    match (found.next(), found.next()) {
+        (Some(at), None) => Ok(at),
+        _ => Err(VaultError::NoDevice(wanted.into())),
+    }
+}
+
+fn show(vault: &Vault) -> Result<(), Failure> {
+    let home = vault.home().ok_or_else(|| Failure::of(VaultError::NoHome))?;
+    let (newest, wall) = (home.lists().newest(), wall_us());
+    println!("Home {}, device list {}.\n", newest.home(), newest.version());
+    println!("  {:<40}  {:<12}  {:<19}  {:<14}  {}", "name", "role", "fingerprint", "expires", "key");
+    let days = |from: u64, to: u64| to.saturating_sub(from) / 86_400_000_000;
+    for device in home.devices() {
+        let expires = match device.expiry.wall_us() {
+            None => "never".into(),
+            Some(end) if end <= wall => "is over".into(),
+            Some(end) => format!("in {} days", days(wall, end)),
+        };
+        let mut generation = format!("generation {}", device.generation);
+        if device.signer == vault.signer().verifying_key() {
+            generation += &format!(", {} days old; this device", days(vault.key_made_wall_us(), wall));
+        }
+        let (name, role, fingerprint) = (device.name.as_str(), device.role.to_string(), device.signer.fingerprint());
+        println!("  {name:<40}  {role:<12}  {fingerprint:<19}  {expires:<14}  {generation}");
+    }
+    println!();
+    for camera in vault.cameras() {
+        println!("  camera {}, identity {}", camera.alias, camera.identity.fingerprint());
+    }
+    Ok(())
+}
+
+/// Signing key ‖ u32 generation ‖ X-Wing key, in base64url: all of it public.
+fn card(vault: &Vault) -> String {
+    let name = DeviceName::new("-");
+    let entry = name.map(|name| vault.own_entry(Role::Member, name));
+    let bytes = entry.map(|entry| {
+        [entry.signer.0.as_slice(), &entry.generation.to_be_bytes(), entry.public.bytes().as_slice()].concat()
+    });
+    URL_SAFE_NO_PAD.encode(bytes.unwrap_or_default())
+}
+
+fn read_card(card: &str) -> Result<(VerifyingKey, DevicePublicKey, u32), Failure> {
+    let wrong =
+        || Failure("this is not a device's card: copy it whole, as `doorframe devices card` prints it there".into());
+    let bytes = URL_SAFE_NO_PAD.decode(card.trim()).map_err(|_| wrong())?;
+    let (signer, rest) = bytes.split_first_chunk::<32>().ok_or_else(wrong)?;
+    let (generation, public) = rest.split_first_chunk::<4>().ok_or_else(wrong)?;
+    let public = DevicePublicKey::from_bytes(public).map_err(|_| wrong())?;
+    Ok((VerifyingKey(*signer), public, u32::from_be_bytes(*generation)))
+}
+
+/// How long a camera is waited for that is to take a new list.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Brings the newest list to every camera that is there.
+async fn deliver(vault: &Vault) -> Result<(), Failure> {
+    let Some(home) = vault.home() else { return Ok(()) };
+    let version = home.lists().newest().version();
+    for camera in vault.cameras() {
+        let link = vault.watch_link(&camera.alias).map_err(Failure::of)?;
+        let retired = vault.devices().into_iter().skip(1).collect();
+        let own = Own { home: home.clone(), retired, again: Box::new(|| None) };
+        let challenge = random32().map_err(Failure::of)?;
+        let viewer = Viewer::of_home(&link, own, challenge, Box::new(NoSink), None).map_err(Failure::of)?;
+        let mut stated = viewer.stated_list();
+        let has_it = stated.wait_for(|stated| stated.is_some_and(|stated| stated >= version));
+        let came = tokio::time::timeout(PATIENCE, has_it).await.is_ok_and(|state| state.is_ok());
+        let alias = &camera.alias;
+        if came {
+            println!("  camera {alias} seals by device list {version} now");
+        } else {
+            println!(
+                "  camera {alias} was not reached; it is given the list when one of the home's devices watches it"
+            );
+        }
+        viewer.stop().await.map_err(Failure::of)?;
+    }
+    Ok(())
+}
