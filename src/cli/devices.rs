@@ -122,6 +122,7 @@ impl DevicesCommand {
         let state = StateDir::open(&self.state).map_err(Failure::of)?;
         let mut vault = Vault::open(&state).map_err(Failure::of)?;
         let wall = wall_us();
+        let is_rotated = matches!(self.deed, Some(Deed::Rotate { .. }));
         let changes = match self.deed {
             None => {
                 show(&vault)?;
@@ -181,7 +182,7 @@ impl DevicesCommand {
         };
         let changes: Vec<Change> = changes.map_err(Failure::of)?;
         changes.iter().for_each(|change| println!("  {change}"));
-        deliver(&vault).await
+        deliver(&vault, if is_rotated { News::Rotation } else { News::List }).await
     }
 }
 
@@ -244,8 +245,17 @@ fn read_card(card: &str) -> Result<(VerifyingKey, DevicePublicKey, u32), Failure
 /// How long a camera is waited for that is to take a new list.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// Brings the newest list to every camera that is there.
-async fn deliver(vault: &Vault) -> Result<(), Failure> {
+/// What a camera is to be given.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum News {
+    /// A list: the camera's next session states it.
+    List,
+    /// A rotation: a new session begins when the camera has taken it.
+    Rotation,
+}
+
+/// Brings what is new to every camera that is there.
+async fn deliver(vault: &Vault, news: News) -> Result<(), Failure> {
     let Some(home) = vault.home() else { return Ok(()) };
     let version = home.lists().newest().version();
     for camera in vault.cameras() {
@@ -255,8 +265,14 @@ async fn deliver(vault: &Vault) -> Result<(), Failure> {
         let challenge = random32().map_err(Failure::of)?;
         let viewer = Viewer::of_home(&link, own, challenge, Box::new(NoSink), None).map_err(Failure::of)?;
         let mut stated = viewer.stated_list();
-        let has_it = stated.wait_for(|stated| stated.is_some_and(|stated| stated >= version));
-        let came = tokio::time::timeout(PATIENCE, has_it).await.is_ok_and(|state| state.is_ok());
+        let has_it = async {
+            stated.wait_for(|stated| stated.is_some_and(|stated| stated >= version)).await.ok()?;
+            if news == News::Rotation {
+                stated.changed().await.ok()?;
+            }
+            Some(())
+        };
+        let came = tokio::time::timeout(PATIENCE, has_it).await.is_ok_and(|came| came.is_some());
         let alias = &camera.alias;
         if came {
             println!("  camera {alias} seals by device list {version} now");

@@ -28,9 +28,8 @@ pub(super) struct Watch {
 
 impl Watch {
     pub(super) async fn run(self) -> Result<(), Failure> {
-        let paired = self.link.parse::<Alias>().ok();
-        let (link, own) = match &paired {
-            Some(alias) => self.paired(alias)?,
+        let (link, own) = match self.paired()? {
+            Some((link, own)) => (link, Some(own)),
             None => (super::read_link::<WatchLink>(&self.link)?, None),
         };
         let sink: Box<dyn Sink> = match &self.save {
@@ -57,14 +56,23 @@ impl Watch {
 }
 
 impl Watch {
-    /// What is needed to watch a camera that was paired.
-    fn paired(&self, alias: &Alias) -> Result<(WatchLink, Option<Own>), Failure> {
+    /// What is needed to watch a camera that was paired; `None` if that is not one's name.
+    fn paired(&self) -> Result<Option<(WatchLink, Own)>, Failure> {
+        let Ok(alias) = self.link.parse::<Alias>() else { return Ok(None) };
+        // Who never paired gets no keys because of a slip of the pen.
+        if !self.state.join("cameras").exists() {
+            return Ok(None);
+        }
         let state = StateDir::open(&self.state).map_err(Failure::of)?;
         let vault = Vault::open(&state).map_err(Failure::of)?;
-        let link = vault.watch_link(alias).map_err(Failure::of)?;
+        if vault.camera(&alias).is_none() {
+            return Ok(None);
+        }
+        let link = vault.watch_link(&alias).map_err(Failure::of)?;
         let home = vault.home().ok_or_else(|| Failure::of(VaultError::NoHome))?.clone();
         let again = move || Vault::open(&state).ok().and_then(|vault| vault.home().cloned());
-        Ok((link, Some(Own { home, retired: vault.devices().into_iter().skip(1).collect(), again: Box::new(again) })))
+        let retired = vault.devices().into_iter().skip(1).collect();
+        Ok(Some((link, Own { home, retired, again: Box::new(again) })))
     }
 }
 

@@ -184,8 +184,9 @@ impl Waiting {
         };
         match taken {
             Ok((done, Ok(()), paired)) => {
-                say(&mut send, &done).await;
+                // Told here first, so that nobody who comes after is told of before.
                 let _unheard = self.events.send(PairingEvent::Paired(Box::new(paired))).await;
+                say(&mut send, &done).await;
                 last_word(&connection).await;
             }
             Ok((_, Err(words), _)) => {

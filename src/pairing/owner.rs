@@ -72,7 +72,10 @@ pub async fn pair(
 
 /// One message, and the one that answers it.
 async fn ask(connection: &quinn::Connection, record: &[u8]) -> Result<Vec<u8>, PairError> {
-    let lost = |error: &dyn std::fmt::Display| PairError::Lost(error.to_string());
+    // What the camera said when it closed is worth more than that it did.
+    let lost = |error: &dyn std::fmt::Display| {
+        PairError::Lost(connection.close_reason().map_or_else(|| error.to_string(), |reason| reason.to_string()))
+    };
     let asked = async {
         let (mut send, mut recv) = connection.open_bi().await.map_err(|error| lost(&error))?;
         // Who refuses may do so before it has read everything.
