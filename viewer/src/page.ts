@@ -7,7 +7,7 @@ export interface Details {
   session: string;
   epoch: number;
   deviceListVersion: number | undefined;
-  fresh: "proved" | "claimed" | "stale" | undefined;
+  fresh: "proved" | "claimed" | "stale" | "recorded" | undefined;
 }
 
 export interface Figures {
@@ -27,6 +27,7 @@ const FRESH_WORDS = {
   proved: "Live, proved: the camera signed a number that this page drew",
   claimed: "Live by the camera's clock, which agrees with this device's",
   stale: "Not live: the camera's clock is too far from this device's",
+  recorded: "No: this was recorded. Signatures, number and order of its pictures were checked",
 };
 
 export class Page {
