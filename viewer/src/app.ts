@@ -88,6 +88,7 @@ export function watchCamera(link: Link, connect: (challenge: Bytes) => Carriage 
   const challenge = crypto.getRandomValues(new Uint8Array(16));
   const carriage = connect(challenge);
   const stats = new Stats();
+  const tapeStats = new Stats();
   let firstPicture: number | undefined;
   let pictured = false;
   let lastPicture = Number(tab.recall(SEEN)) || undefined;
@@ -116,7 +117,7 @@ export function watchCamera(link: Link, connect: (challenge: Bytes) => Carriage 
     if (firstPicture === undefined && watch.started !== undefined) firstPicture = now - watch.started;
     const aligned = Math.abs(session?.fresh?.offset ?? 0) < 10_000_000;
     const captured = session?.anchor && aligned ? captureTime(session.anchor, mediaTime) : undefined;
-    stats.drawn(captured !== undefined && captured > watch.connectedAt ? wallClock() - captured : undefined, now);
+    stats.drawn(captured !== undefined && captured > Math.max(watch.connectedAt, returnedAt) ? wallClock() - captured : undefined, now);
   });
   // What came since the last keyframe: back from the past, the present starts with it at once.
   let recent: [number, number, AccessUnit][] = [];
@@ -137,6 +138,7 @@ export function watchCamera(link: Link, connect: (challenge: Bytes) => Carriage 
   const recordings = new Recordings(carriage, link, tapeDecoder, (frame) => {
     canvas.draw({ frame: frame as VideoFrame, mediaTime: 0, late: false }, false, wallClock());
     pictured = true;
+    tapeStats.drawn(undefined, wallClock());
   }, wallClock, () => performance.now());
   const bar = new Bar(recordings, wallClock);
   let past = false;
@@ -220,7 +222,7 @@ export function watchCamera(link: Link, connect: (challenge: Bytes) => Carriage 
     const { opened, lost, dropped } = watch.counters();
     const sum = Object.values(dropped).reduce((total, count) => total + count, 0);
     page.figures({
-      latencyMs: latencyMs.p50, p99: latencyMs.p99, fps, kbps, opened, lost, dropped: sum, drawn: stats.framesDrawn,
+      latencyMs: latencyMs.p50, p99: latencyMs.p99, fps: recordings.past ? tapeStats.snapshot(now).fps : fps, kbps, opened, lost, dropped: sum, drawn: stats.framesDrawn,
       size: pictured ? `${page.canvas.width} × ${page.canvas.height}` : "",
     });
     watch.handleTimeout();

@@ -95,6 +95,11 @@ export class Archive {
     return this.#hours.take(String(hour), this.#now(), load, this.#until(hour));
   }
 
+  /** The same as it was last read, however long ago. */
+  knownHour(hour: number): Entry[] | undefined {
+    return this.#hours.known(String(hour));
+  }
+
   /** Events of an hour, of those epochs that have any and open. */
   events(hour: number): Promise<EpochEvents[]> {
     const load = async () => {
@@ -130,10 +135,6 @@ export class Archive {
       if (file.epoch !== epoch) throw new ArchiveError("replayed");
       return opened;
     });
-  }
-
-  has(id: string, epoch: number): boolean {
-    return this.#epochs.has(`${id} ${epoch}`);
   }
 
   async #openEvents(id: string, epoch: number, object: Bytes): Promise<Event[]> {

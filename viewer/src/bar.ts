@@ -6,6 +6,8 @@ import { dayOf, positionOf, type Span, stepOf, ticksOf, timeAt, type Zoom, ZOOMS
 
 /** At least so far apart stand the times below the bar, in CSS pixels. */
 const TICK_PX = 64;
+/** Marks of one kind stand at least so far apart. */
+const MARK_PX = 7;
 /** So close to its right end a finger means the end. */
 const EDGE_PX = 6;
 
@@ -196,7 +198,13 @@ export class Bar {
     const { spans, marks } = this.#recordings;
     const pixel = (at: number) => Math.round(positionOf(at, window) * width);
     const shown = spans.filter(({ from, to }) => to > window.from && from < window.to);
-    const seen = marks.filter(({ at }) => at >= window.from && at <= window.to);
+    // Of those that would stand on one another, the first; a doorbell is not hidden by motion.
+    const taken = new Map<string, number>();
+    const seen = marks.filter(({ at, kind }) => {
+      if (at < window.from || at > window.to || pixel(at) - (taken.get(kind) ?? -Infinity) < MARK_PX) return false;
+      taken.set(kind, pixel(at));
+      return true;
+    });
     // By the pixel: the window of the present moves all the time, the bar only now and then.
     const key = JSON.stringify([
       zoom, width, shown.map(({ from, to }) => [pixel(from), pixel(to)]), seen.map(({ at }) => pixel(at)), Math.round(window.from / ((window.to - window.from) / Math.max(width, 1))),

@@ -5,6 +5,8 @@ interface Entry<V> {
   size: number;
   /** When it is no longer believed, by `now`. */
   until: number;
+  /** Once it came. */
+  settled?: V;
 }
 
 export class Cache<V> {
@@ -21,8 +23,9 @@ export class Cache<V> {
     return this.#size;
   }
 
-  has(key: string): boolean {
-    return this.#entries.has(key);
+  /** What came last under the key, however long ago, if it is kept. */
+  known(key: string): V | undefined {
+    return this.#entries.get(key)?.settled;
   }
 
   /** What is kept under the key, or what `load` gives, which is kept until `until`. What fails is not kept. */
@@ -35,10 +38,12 @@ export class Cache<V> {
     }
     this.#drop(key);
     const entry: Entry<V> = { value: load(), size: 0, until };
+    if (found?.settled !== undefined) entry.settled = found.settled;
     this.#entries.set(key, entry);
     entry.value.then(
       (value) => {
         if (this.#entries.get(key) !== entry) return;
+        entry.settled = value;
         entry.size = this.sizeOf(value);
         this.#size += entry.size;
         for (const oldest of this.#entries.keys()) {

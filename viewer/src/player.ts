@@ -80,7 +80,7 @@ export class Player {
   shown: { filmed: number; stored: number; verdict: Verdict; session: string; epoch: number } | undefined;
   drawn = 0;
 
-  readonly #archive: Pick<Archive, "epoch" | "has">;
+  readonly #archive: Pick<Archive, "epoch">;
   readonly #tape: Tape;
   readonly #decoding: Decoding;
   readonly #draw: (frame: Frame) => void;
@@ -108,7 +108,7 @@ export class Player {
   #atEnd = 0;
 
   /** `draw` takes over the frame. `now`: ms, of a clock that does not jump. */
-  constructor(archive: Pick<Archive, "epoch" | "has">, tape: Tape, decoding: Decoding, draw: (frame: Frame) => void, now: () => number) {
+  constructor(archive: Pick<Archive, "epoch">, tape: Tape, decoding: Decoding, draw: (frame: Frame) => void, now: () => number) {
     this.#archive = archive;
     this.#tape = tape;
     this.#decoding = decoding;

@@ -37,6 +37,8 @@ export class Recordings {
 
   readonly #now: () => number;
   readonly #ticks: () => number;
+  /** By hour. */
+  readonly #marks = new Map<number, Mark[]>();
   #window: Span | undefined;
   #held = false;
   #asked = "";
@@ -151,14 +153,13 @@ export class Recordings {
     const spans = await this.tape.spans({ from: window.from - MINUTE_MS, to: window.to + MINUTE_MS });
     this.spans = joinSpans(spans);
     this.known = true;
-    if (this.zoom === "day") return;
+    // An hour of events is half a megabyte, as every epoch has an object, whether anything happened or not: a bar of a day shows those known.
     const present = new Set(this.hours.map(({ hour }) => hour));
-    const marks: Mark[] = [];
-    for (const hour of hoursOf(window).filter((hour) => present.has(hour))) {
+    for (const hour of this.zoom === "day" ? [] : hoursOf(window).filter((hour) => present.has(hour))) {
       const [events, entries] = await Promise.all([this.archive.events(hour), this.archive.hour(hour)]);
-      if (events.length > 0) marks.push(...marksOf(events, placeEpochs(entries)));
+      this.#marks.set(hour, events.length > 0 ? marksOf(events, placeEpochs(entries)) : []);
     }
-    this.marks = marks;
+    this.marks = [...this.#marks.values()].flat().sort((a, b) => a.at - b.at);
   }
 }
 

@@ -3,17 +3,22 @@
 import type { Archive } from "./archive.ts";
 import { type Entry, HOUR_MS, type HourTotal, isFull, joinSpans, hoursOf, placeEpochs, type Slot, slotAt, type Span } from "./timeline.ts";
 
+export type Listings = Pick<Archive, "days" | "hour" | "knownHour">;
+
 export class Tape {
-  readonly #archive: Pick<Archive, "days" | "hour">;
+  readonly #archive: Listings;
   /** Placed once a listing: the archive gives the same array while it believes it. */
   readonly #placed = new WeakMap<Entry[], Slot[]>();
 
-  constructor(archive: Pick<Archive, "days" | "hour">) {
+  constructor(archive: Listings) {
     this.#archive = archive;
   }
 
   async #hour(hour: number): Promise<Slot[]> {
-    const entries = await this.#archive.hour(hour);
+    return this.#place(await this.#archive.hour(hour));
+  }
+
+  #place(entries: Entry[]): Slot[] {
     let slots = this.#placed.get(entries);
     if (!slots) this.#placed.set(entries, (slots = placeEpochs(entries)));
     return slots;
@@ -25,6 +30,11 @@ export class Tape {
 
   /** The epoch at a moment, or else the next one. */
   async find(at: number): Promise<Slot | undefined> {
+    // What is there stays there but for its age: only where nothing is known is the store asked.
+    const known = this.#archive.knownHour(Math.floor(at / HOUR_MS));
+    const slots = known ? this.#place(known) : [];
+    const index = slotAt(slots, at);
+    if (index >= 0 && slots[index]!.from <= at) return slots[index];
     for (const hour of await this.#hours()) {
       if (hour < Math.floor(at / HOUR_MS)) continue;
       const slots = await this.#hour(hour);
@@ -47,10 +57,12 @@ export class Tape {
   /** The epoch `step` places after one that was found here, or before it. */
   async beside(slot: Slot, step: 1 | -1): Promise<Slot | undefined> {
     const own = Math.floor(slot.to / HOUR_MS);
-    const slots = await this.#hour(own);
-    const index = slots.findIndex((other) => other.session === slot.session && other.epoch === slot.epoch);
-    const beside = index < 0 ? undefined : slots[index + step];
-    if (beside) return beside;
+    for (const listing of [() => this.#archive.knownHour(own) ?? [], () => this.#archive.hour(own)]) {
+      const slots = this.#place(await listing());
+      const index = slots.findIndex((other) => other.session === slot.session && other.epoch === slot.epoch);
+      const beside = index < 0 ? undefined : slots[index + step];
+      if (beside) return beside;
+    }
     const hours = await this.#hours();
     const next = step > 0 ? hours.find((hour) => hour > own) : hours.findLast((hour) => hour < own);
     return next === undefined ? undefined : (await this.#hour(next)).at(step > 0 ? 0 : -1);
