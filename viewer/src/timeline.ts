@@ -7,8 +7,10 @@ export const MINUTE_MS = 60_000;
 export const HOUR_MS = 3_600_000;
 /** An epoch's length where nothing tells a better one. */
 const EPOCH_MS = 2_000;
-/** An epoch may last up to three of its lengths (docs/wire.md §2), and some time passes until it is stored. */
-const LONGEST_EPOCH_MS = 7_000;
+/** From one epoch stored to the next: an epoch may last up to three of its lengths (docs/wire.md §2), and storing takes its time. */
+const NEXT_MS = 7_000;
+/** The same where numbers between are not there: passed over by a long epoch before, or missing. */
+const NEXT_BUT_MS = 3_000;
 /** Epochs in an hour that is full but for what no eye can see on a bar of a day. */
 const FULL_HOUR = 1_790;
 
@@ -55,7 +57,8 @@ export function placeEpochs(entries: readonly Entry[]): Slot[] {
     const before = slots.at(-1);
     let from = stored - EPOCH_MS;
     if (before) {
-      const follows = before.session === session && before.epoch < epoch && stored - before.to <= LONGEST_EPOCH_MS && epoch - before.epoch <= 3;
+      const later = before.session === session ? epoch - before.epoch : 0;
+      const follows = later > 0 && stored - before.to <= (later === 1 ? NEXT_MS : NEXT_BUT_MS);
       from = follows ? before.to : Math.max(from, before.to);
     }
     slots.push({ session, epoch, from, to: Math.max(stored, from) });
