@@ -156,7 +156,7 @@ export function watchCamera(link: Link, connect: (challenge: Bytes) => Carriage 
       }
       update();
     } else if (past) showBar();
-    loadingSince = recordings.player.mode === "loading" ? (loadingSince ?? performance.now()) : undefined;
+    loadingSince = recordings.player.busy ? (loadingSince ?? performance.now()) : undefined;
     requestAnimationFrame(turn);
   };
 

@@ -33,9 +33,10 @@ export function playbackStatus(facts: PlaybackFacts, live: Status, now: number, 
     const text = facts.alarm.error ? refused(facts.alarm.error) : "An epoch does not follow the one before it by the camera's signed chain.";
     return { state: "recorded", lock: "alarm", tone: "alarm", title: "This recording was tampered with", text: `${text} The hub, or whoever has access to its store, exchanged or cut something. Do not rely on it.` };
   }
+  if (facts.loadingSince !== undefined && now - facts.loadingSince > LOADING_MS) return calm("Loading…");
   switch (mode) {
     case "loading":
-      return facts.loadingSince !== undefined && now - facts.loadingSince > LOADING_MS ? calm("Loading…") : calm("");
+      return calm("");
     case "gap":
       return warn("Nothing is recorded here", between(gap, clock));
     case "end":

@@ -116,6 +116,11 @@ export class Player {
     this.#now = now;
   }
 
+  /** Something is being fetched that was asked for, or that is due. */
+  get busy(): boolean {
+    return this.mode === "loading" || this.#seeking;
+  }
+
   /** Goes to a moment. Without `settle`, as while a finger moves, only the keyframe before it is shown. */
   seek(at: number, settle: boolean): void {
     this.at = at;
