@@ -245,10 +245,7 @@ impl Camera {
     /// What ended it.
     pub fn stop(mut self) -> Result<(), CameraError> {
         self.stop.store(true, Ordering::Relaxed);
-        let joined = self.thread.take().map(JoinHandle::join);
-        // The last closing is written; give the network the moment it needs to carry it.
-        std::thread::sleep(LAST_WORDS);
-        match joined {
+        match self.thread.take().map(JoinHandle::join) {
             Some(Ok(result)) => result,
             Some(Err(_)) => Err(CameraError::Panicked),
             None => Ok(()),
@@ -262,7 +259,7 @@ impl Drop for Camera {
     }
 }
 
-/// How long a stopped camera's connection stays for what is under way.
+/// How long a stopped camera's broadcast stays for what is under way.
 const LAST_WORDS: Duration = Duration::from_millis(250);
 /// How long to wait before a lost sensor is tried again.
 const RETRY: Duration = Duration::from_millis(500);
@@ -317,6 +314,10 @@ impl Run {
         };
         let ended = live.as_mut().map_or(Ok(()), Live::end);
         self.state.send_replace(CameraState::Ended);
+        // The last closing is written, and goes with its broadcast: give the network the moment it needs to carry it.
+        if live.is_some() {
+            std::thread::sleep(LAST_WORDS);
+        }
         result.and(ended)
     }
 

@@ -17,6 +17,7 @@ pub mod encoder;
 pub mod hub;
 pub mod link;
 pub mod page;
+pub mod recorder;
 pub mod report;
 pub mod sensor;
 pub mod state;
