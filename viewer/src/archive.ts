@@ -46,7 +46,7 @@ const MOST_DAYS = 2 << 20;
 const MOST_HOUR = 8 << 20;
 const MOST_SESSION = 1 << 20;
 /** How long what still grows is believed, ms. */
-const FRESH_MS = 4_000;
+const FRESH_MS = 1_000;
 /** Opened epochs kept in memory, in bytes: minutes of them. */
 const KEPT_BYTES = 96 << 20;
 const GROUPS = 2 ** 32;

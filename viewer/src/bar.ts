@@ -8,6 +8,8 @@ import { dayOf, positionOf, type Span, stepOf, ticksOf, timeAt, type Zoom, ZOOMS
 const TICK_PX = 64;
 /** Marks of one kind stand at least so far apart. */
 const MARK_PX = 7;
+/** An epoch, and its way into the store. */
+const UNSTORED_MS = 4_000;
 /** So close to its right end a finger means the end. */
 const EDGE_PX = 6;
 
@@ -99,7 +101,8 @@ export class Bar {
     else if (event.key === "Home") this.#recordings.seek(window.from, true);
     else if (move !== undefined) {
       if (move > 0 && !this.#recordings.past) return;
-      this.#recordings.seek(at + move, true);
+      // What was filmed just now is not stored yet: from live the first step goes to what is.
+      this.#recordings.seek((this.#recordings.past ? at : at - UNSTORED_MS) + move, true);
     } else return;
     event.preventDefault();
   }

@@ -68,7 +68,9 @@ export class Page {
     const lock = status.lock === "opening" && pictured ? "Not live" : LOCK_WORDS[status.lock];
     put("lock-words", lock);
     put("about-lock", lock);
-    put("hint", status.hint ?? "");
+    const recorded = status.state === "recorded";
+    put("hint", recorded ? "" : (status.hint ?? ""));
+    put("note", recorded ? (status.hint ?? "") : "");
     // Assertive before the words change, or the change is announced politely.
     this.#notice.setAttribute("aria-live", status.tone === "alarm" ? "assertive" : "polite");
     put("notice-title", status.title);

@@ -46,8 +46,13 @@ export type PlayerMode =
 
 /** Pauses between epochs that are none. */
 const GAP_MS = 1_500;
+/** What was filmed so shortly after the last recording may be on its way to the store: the last recording is shown. */
+const UNSTORED_MS = 8_000;
 /** Pictures that are decoded ahead: decoders have few to give. */
 const AHEAD = 5;
+/** Where more may be recorded any moment, it is looked for so often, at such a distance. */
+const TRIES = 6;
+const TRY_MS = 500;
 /** A decoder that cannot follow for so long gets keyframes only, until another speed or moment is chosen. */
 const STARVED_MS = 700;
 /** How long words about an epoch that cannot be shown stand before playing goes on after it. */
@@ -106,6 +111,11 @@ export class Player {
   /** The epoch whose followers are being fetched. */
   #ahead = 0;
   #atEnd = 0;
+  #tries = 0;
+  #tryAt: number | undefined;
+
+  /** Whether recordings may go on after a moment that they end at. */
+  mayGrow: (end: number) => boolean = () => false;
 
   /** `draw` takes over the frame. `now`: ms, of a clock that does not jump. */
   constructor(archive: Pick<Archive, "epoch">, tape: Tape, decoding: Decoding, draw: (frame: Frame) => void, now: () => number) {
@@ -124,6 +134,8 @@ export class Player {
   /** Goes to a moment. Without `settle`, as while a finger moves, only the keyframe before it is shown. */
   seek(at: number, settle: boolean): void {
     this.at = at;
+    this.#tries = 0;
+    this.#tryAt = undefined;
     this.#target = { at, settle };
     this.#choice++;
     this.note = undefined;
@@ -194,7 +206,11 @@ export class Player {
   async #seekTo(at: number, settle: boolean, choice: number): Promise<void> {
     if (this.mode !== "paused" && this.mode !== "playing") this.mode = "loading";
     else if (this.mode === "playing") this.mode = "paused";
-    const slot = await this.#tape.find(at);
+    let slot = await this.#tape.find(at);
+    if (!slot) {
+      const last = await this.#tape.before(at);
+      if (last && at - last.to < UNSTORED_MS) slot = last;
+    }
     if (choice !== this.#choice && settle) return;
     if (!slot || slot.from > at + GAP_MS) {
       const before = await this.#tape.before(at);
@@ -282,6 +298,7 @@ export class Player {
   tick(): void {
     const now = this.#now();
     if (this.mode === "failed" && this.wanted && now - this.#failedAt > FAILED_MS && !this.#seeking) void this.#advance();
+    if (this.#tryAt !== undefined && now >= this.#tryAt && this.mode === "loading" && !this.#seeking) void this.#advance();
     if (this.mode !== "playing") return;
     const elapsed = Math.min(now - (this.#last ?? now), LONGEST_TICK_MS);
     this.#last = now;
@@ -354,6 +371,7 @@ export class Player {
   async #advance(): Promise<void> {
     if (this.#moving) return;
     this.#moving = true;
+    this.#tryAt = undefined;
     const choice = this.#choice;
     const [loaded, from] = [this.#loaded, this.#loaded?.slot ?? this.#failedSlot];
     let next: Slot | undefined;
@@ -361,6 +379,13 @@ export class Player {
     try {
       next = from && (await this.#tape.beside(from, 1));
       if (choice !== this.#choice) return;
+      if (!next && from && this.wanted && this.#tries < TRIES && this.mayGrow(from.to)) {
+        this.#tries++;
+        this.#tryAt = this.#now() + TRY_MS;
+        this.mode = "loading";
+        return;
+      }
+      this.#tries = 0;
       if (!next) {
         this.mode = "end";
         this.gap = { from: from?.to ?? -Infinity, to: Infinity };

@@ -14,6 +14,8 @@ export interface Mark {
 
 /** How often what is in sight is asked for again. */
 const REFRESH_MS = 5_000;
+/** Recordings that end so shortly ago go on. */
+const GROWING_MS = 15_000;
 /** So close to now is live. */
 const EDGE_MS = 3_000;
 
@@ -56,6 +58,7 @@ export class Recordings {
       this.#chosenAt = undefined;
       draw(frame);
     }, ticks);
+    this.player.mayGrow = (end) => now() - end < GROWING_MS;
   }
 
   /** The past is shown, not the present. */
