@@ -110,7 +110,7 @@ export function parseSealedRoot(plaintext: Uint8Array): SealedRoot | undefined {
 }
 
 /** `undefined` unless it is 1 to 16 bytes of printable ASCII. */
-function trackName(reader: Reader): string | undefined {
+export function trackName(reader: Reader): string | undefined {
   const length = reader.u8();
   if (length < 1 || length > 16) return undefined;
   const name = reader.bytes(length);
