@@ -1,7 +1,7 @@
 //! `doorframe open`.
 
 use super::Failure;
-use super::recordings::Player;
+use super::recordings::{Footage, Player};
 use super::save::Save;
 use clap::Args;
 use doorframe::bundle::{self, BundleKey};
@@ -44,7 +44,7 @@ impl Open {
             Some(path) => Box::new(Save::create(path)?),
             None => Box::new(NoSink),
         };
-        let mut player = Player::new(sink, self.play.then_some(1.0));
+        let mut player = Player::new(sink, self.play.then_some(1.0), Footage::Others);
         let mut wrong: Vec<String> =
             bundle.check().parts.iter().flat_map(|part| &part.faults).map(ToString::to_string).collect();
         let mut span: Option<(u64, u64)> = None;

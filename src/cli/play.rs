@@ -1,6 +1,6 @@
 //! `doorframe play`.
 
-use super::recordings::{FromArgs, Player, SpanArgs, say_gaps, say_span};
+use super::recordings::{Footage, FromArgs, Player, SpanArgs, say_gaps, say_span};
 use super::save::Save;
 use super::{Failure, status};
 use clap::Args;
@@ -39,7 +39,7 @@ impl Play {
             Some(path) => Box::new(Save::create(path)?),
             None => Box::new(NoSink),
         };
-        let mut player = Player::new(sink, speed);
+        let mut player = Player::new(sink, speed, Footage::Ours);
         let (mut line, mut rates, zone) = (status::StatusLine::new(), status::Rates::new(), TimeZone::system());
         let end = status::until(None);
         tokio::pin!(end);

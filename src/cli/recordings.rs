@@ -7,6 +7,8 @@ use doorframe::codec::access_unit::{AccessUnit, Codec};
 use doorframe::codec::av1::rav1d::Rav1dDecoder;
 use doorframe::codec::decoder::Limits;
 use doorframe::codec::h264::openh264::Openh264Decoder;
+#[cfg(target_os = "linux")]
+use doorframe::codec::sandbox::{self, Sandboxed};
 use doorframe::codec::units::{Color, Size};
 use doorframe::codec::{Decoder, Picture};
 use doorframe::link::WatchLink;
@@ -94,11 +96,40 @@ pub(super) fn say_gaps<'a>(gaps: impl IntoIterator<Item = &'a String>) {
     gaps.into_iter().for_each(|gap| println!("  {gap}"));
 }
 
+/// Who made what is decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Footage {
+    /// The owner's camera, by its pinned identity.
+    Ours,
+    /// Somebody: it is decoded in a process that can do nothing else, where there is one.
+    Others,
+}
+
+/// `None` if the process does not start: then nothing is decoded.
+fn decoder(codec: Codec, footage: Footage) -> Option<Box<dyn Decoder>> {
+    #[cfg(target_os = "linux")]
+    if footage == Footage::Others && sandbox::SUPPORTED {
+        // `main` knows the part.
+        let apart = Sandboxed::new(sandbox::Program::this(), sandbox::Config::new(codec));
+        return apart
+            .inspect_err(|error| tracing::error!(%error, "what others made is not decoded"))
+            .ok()
+            .map(|decoder| Box::new(decoder) as Box<dyn Decoder>);
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = footage;
+    Some(match codec {
+        Codec::Av1 => Box::new(Rav1dDecoder::new(Limits::default())),
+        _ => Box::new(Openh264Decoder::new(Limits::default())),
+    })
+}
+
 /// Decodes units, hands pictures on, and counts.
 pub(super) struct Player {
     sink: Box<dyn Sink>,
     decoder: Option<(Codec, Box<dyn Decoder>)>,
     picture: Picture,
+    footage: Footage,
     pub(super) shown: u64,
     pub(super) undecoded: u64,
     pub(super) bytes: u64,
@@ -111,7 +142,7 @@ pub(super) struct Player {
 const GAP: Duration = Duration::from_secs(3);
 
 impl Player {
-    pub(super) fn new(sink: Box<dyn Sink>, speed: Option<f64>) -> Self {
+    pub(super) fn new(sink: Box<dyn Sink>, speed: Option<f64>, footage: Footage) -> Self {
         // Replaced by the first picture.
         let size = const {
             match Size::new(16, 16) {
@@ -122,6 +153,7 @@ impl Player {
         Self {
             sink,
             decoder: None,
+            footage,
             picture: Picture::black(size, Color::default()),
             shown: 0,
             undecoded: 0,
@@ -147,13 +179,10 @@ impl Player {
         self.sink.unit(unit);
         let decoder = match &mut self.decoder {
             Some((codec, decoder)) if *codec == unit.codec => decoder,
-            other => {
-                let decoder: Box<dyn Decoder> = match unit.codec {
-                    Codec::Av1 => Box::new(Rav1dDecoder::new(Limits::default())),
-                    _ => Box::new(Openh264Decoder::new(Limits::default())),
-                };
-                &mut other.insert((unit.codec, decoder)).1
-            }
+            other => match decoder(unit.codec, self.footage) {
+                Some(decoder) => &mut other.insert((unit.codec, decoder)).1,
+                None => return self.undecoded += 1,
+            },
         };
         match decoder.decode(unit, &mut self.picture) {
             Ok(shown) if shown.is_picture() => {
