@@ -12,7 +12,7 @@ use crate::link::WatchLink;
 use doorframe_transport::identity::{BadKey, DeviceKey, VerifyingKey};
 use doorframe_transport::keys::{Epoch, SessionId};
 use doorframe_transport::manifest::{SessionManifest, SessionOpened, SessionRefused};
-use doorframe_transport::moq::{CarriageError, DialError};
+use doorframe_transport::moq::{CarriageError, Dial, DialError};
 use doorframe_transport::store::{EpochEntry, Hour, StoreError};
 use source::Source;
 use std::collections::HashMap;
@@ -115,8 +115,21 @@ impl Archive {
     /// If the hub is not reached, refuses, or keeps nothing of the camera.
     pub async fn connect(link: &WatchLink) -> Result<Self, ArchiveError> {
         let keys = vec![DeviceKey::from_seed(*link.device)?];
-        let source = Source::connect(link).await?;
-        Ok(Self { source, camera: link.identity, keys, sessions: HashMap::new() })
+        Self::dial(&link.dial(), &link.camera.to_string(), link.identity, keys).await
+    }
+
+    /// Connects to a hub. `camera` is the name and `identity` the identity key of the camera; every key is tried on every session.
+    ///
+    /// # Errors
+    /// As [`Archive::connect`].
+    pub async fn dial(
+        to: &Dial,
+        camera: &str,
+        identity: VerifyingKey,
+        keys: Vec<DeviceKey>,
+    ) -> Result<Self, ArchiveError> {
+        let source = Source::connect(to, camera).await?;
+        Ok(Self { source, camera: identity, keys, sessions: HashMap::new() })
     }
 
     /// Opens a copied store, without a hub. `camera` is the name and `identity` the identity key of the camera.

@@ -1,10 +1,9 @@
 //! Who keeps the recordings: a hub, asked group by group (`docs/format.md`, "Serving"), or a folder.
 
 use super::{ArchiveError, HourKept};
-use crate::link::WatchLink;
 use bytes::Bytes;
 use doorframe_transport::keys::{Epoch, SessionId};
-use doorframe_transport::moq::{CarriageError, Connection, FetchLimits, Node, client_endpoint, dial};
+use doorframe_transport::moq::{CarriageError, Connection, Dial, FetchLimits, Node, client_endpoint, dial};
 use doorframe_transport::recorded::MAX_FILE;
 use doorframe_transport::store::{EpochEntry, Hour, Patience, Place, Shelf, Store};
 use std::collections::HashMap;
@@ -40,12 +39,11 @@ const PRIORITY: u8 = 60;
 const ASKED: u64 = 1 << 20;
 
 impl Source {
-    pub(super) async fn connect(link: &WatchLink) -> Result<Self, ArchiveError> {
+    pub(super) async fn connect(to: &Dial, alias: &str) -> Result<Self, ArchiveError> {
         let endpoint = client_endpoint().map_err(ArchiveError::Socket)?;
         let node = Node::new();
         let mut announced = node.announcements("store");
-        let connection = dial(&endpoint, &node, &link.dial()).await?;
-        let alias = link.camera.to_string();
+        let connection = dial(&endpoint, &node, to).await?;
         let wanted = async {
             while let Some(kept) = announced.next().await {
                 if kept.is_live && kept.name == alias {
@@ -59,7 +57,7 @@ impl Source {
             ended = connection.closed() => return Err(ArchiveError::Refused(ended.to_string())),
         };
         if !found {
-            return Err(ArchiveError::NotKept(alias));
+            return Err(ArchiveError::NotKept(alias.into()));
         }
         // A number of our own, so that no cache answers with what another asked before.
         let asked = crate::wall_us() / 1_000_000 % ASKED;

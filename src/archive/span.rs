@@ -12,8 +12,9 @@ use doorframe_transport::track::TrackName;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-/// How far a camera's wall clock, the hub's and the session's start may be apart before epochs of a span are not found, µs.
-const SLACK: u64 = 120_000_000;
+/// How far a camera's wall clock and the hub's, or what it was at the session's start, may be apart before epochs of a span are not found, µs. What
+/// lies within is read to see which epochs it is.
+const SLACK: u64 = 30_000_000;
 /// Hours after a span in which its epochs may have been stored: a camera that was cut off delivers late.
 const LATE_HOURS: u32 = 12;
 /// Longest that a session lasts, in hours, and one more.
