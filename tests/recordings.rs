@@ -4,152 +4,28 @@
 
 #[path = "common/chromium.rs"]
 mod chromium;
+#[path = "common/filmed.rs"]
+mod filmed;
 
 use base64::Engine as _;
 use bytes::Bytes;
 use doorframe::archive::{Archive, ArchiveError};
 use doorframe::bundle::{self, BundleKey};
-use doorframe::codec::Picture;
-use doorframe::codec::access_unit::{AccessUnit, Codec, Kind};
-use doorframe::codec::av1::rav1e::Rav1eEncoder;
-use doorframe::codec::encoder::{self, Encoder};
-use doorframe::codec::h264::openh264::Openh264Encoder;
-use doorframe::codec::units::{Bitrate, Color, FrameRate, Size, Uptime};
+use doorframe::codec::access_unit::Codec;
 use doorframe::export::{Exported, export, proof_path};
 use doorframe::transport::bundle::{Bundle, BundleOpenRefused, BundlePart, BundleRefused};
 use doorframe::transport::grant::GrantRefused;
 use doorframe::transport::identity::{DeviceKey, SigningKey};
-use doorframe::transport::keys::{Epoch, SessionId};
-use doorframe::transport::recorded::{EpochFile, RecordedTrack};
-use doorframe::transport::seed::Seed;
-use doorframe::transport::session::{Config, EPOCH, Session};
-use doorframe::transport::store::{Patience, Place, Shelf, Store};
-use doorframe::transport::track::TrackName;
+use doorframe::transport::keys::Epoch;
+use doorframe::transport::recorded::EpochFile;
 use doorframe::verify::{Findings, verify};
+use filmed::{EPOCHS, FPS, Folder, SECOND, SIZE, START, film, identity, owner, signer, stored};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-const START: u64 = 1_795_000_000_000_000;
-const SECOND: u64 = 1_000_000;
-const FPS: u64 = 10;
-const EPOCHS: u32 = 6;
-const SIZE: (u32, u32) = (160, 96);
-
-/// A folder that is gone with it.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("doorframe-recordings-{}-{name}", std::process::id()));
-        let _old = std::fs::remove_dir_all(&path);
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _left = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-fn identity() -> SigningKey {
-    SigningKey::from_seed(&[41; 32]).unwrap()
-}
-
-fn owner() -> DeviceKey {
-    DeviceKey::from_seed([42; 32]).unwrap()
-}
-
-fn signer() -> SigningKey {
-    SigningKey::from_seed(&[43; 32]).unwrap()
-}
-
-/// A bright bar that moves to the right.
-fn picture(n: u64) -> Picture {
-    let size = Size::new(SIZE.0, SIZE.1).unwrap();
-    let mut picture = Picture::black(size, Color::default());
-    let [luma, ..] = picture.planes_mut();
-    for (y, row) in luma.chunks_mut(SIZE.0 as usize).enumerate() {
-        for (x, sample) in row.iter_mut().enumerate() {
-            *sample = if (x as u64 + 160 - n * 3 % 160) % 160 < 24 { 220 } else { 40 + (y as u8 / 2) };
-        }
-    }
-    picture
-}
-
-fn encoder(codec: Codec) -> Box<dyn Encoder> {
-    let size = Size::new(SIZE.0, SIZE.1).unwrap();
-    let config = encoder::Config::new(size, FrameRate::whole(FPS as u32).unwrap(), Bitrate::from_kbps(300));
-    let config = config.check().unwrap();
-    match codec {
-        Codec::Av1 => Box::new(Rav1eEncoder::new(config).unwrap()),
-        _ => Box::new(Openh264Encoder::new(config).unwrap()),
-    }
-}
-
-/// A session of [`EPOCHS`] epochs, as a hub would have stored it.
-async fn film(folder: &Path, codec: Codec, draw: u8, start_us: u64) -> SessionId {
-    let store = Store::open(&Place::Folder(folder.into()), Patience::default()).await.unwrap();
-    let shelf = Shelf::new("front-door").unwrap();
-    let config = Config::new(vec![owner().public().clone()]);
-    let boot = Uptime::from_micros(7);
-    let (mut session, manifest) =
-        Session::start(config, &identity(), Seed::from_os_random([draw; 32]), boot, start_us).unwrap();
-    let id = session.id();
-    store.put_session(&shelf, id, manifest).await.unwrap();
-    let mut coder = encoder(codec);
-    let mut units: Vec<AccessUnit> = Vec::new();
-    for n in 0..u64::from(EPOCHS) * 2 * FPS {
-        let kind = if n % (2 * FPS) == 0 { Kind::Keyframe } else { Kind::Delta };
-        let at = session.media_time(boot + Duration::from_millis(1000 / FPS * n));
-        units.extend(coder.encode(&picture(n), at, kind).unwrap());
-    }
-    units.extend(coder.finish().unwrap());
-    assert_eq!(units.len() as u64, u64::from(EPOCHS) * 2 * FPS);
-    for n in 0..EPOCHS {
-        let now = boot + EPOCH * n;
-        let wall_us = start_us + u64::from(n) * 2 * SECOND;
-        let opening = session.begin(Epoch(n), now, wall_us, Vec::new()).unwrap();
-        let mut objects = Vec::new();
-        for unit in units.drain(..2 * FPS as usize) {
-            assert_eq!(unit.is_keyframe(), objects.is_empty());
-            objects.push(session.seal(TrackName::VIDEO, &unit, Duration::from_millis(3)).unwrap());
-        }
-        let (epoch, closing) = session.end().unwrap();
-        let tracks = vec![RecordedTrack { name: TrackName::VIDEO, objects }];
-        let stored_us = wall_us + 2_100_000;
-        let file = EpochFile { session: id, epoch, stored_us, opening, closing: Some(closing), tracks };
-        store.put(&shelf, &file).await.unwrap();
-    }
-    id
-}
-
 async fn archive(folder: &Path) -> Archive {
     Archive::open_folder(folder, "front-door", identity().verifying_key(), vec![owner()]).await.unwrap()
-}
-
-/// Where the file of an epoch is.
-fn stored(folder: &Path, epoch: u32) -> PathBuf {
-    let wanted = format!("-{epoch:08x}");
-    let mut found = Vec::new();
-    let mut folders = vec![folder.to_path_buf()];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.to_string_lossy().ends_with(&wanted) {
-                found.push(path);
-            }
-        }
-    }
-    found.pop().unwrap()
 }
 
 /// What ffprobe says of a film: pictures that decode, width, and seconds.
