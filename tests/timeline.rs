@@ -59,8 +59,8 @@ async fn a_browser_goes_back_in_time_and_to_live_again() {
     tokio::task::spawn_blocking(move || {
         let mut browser = Chromium::open(&program, &url, 1280, 800, true);
         // Ten seconds of recordings, by what the page itself is told.
-        let seconds = |s: &Value| (s["tape"]["span"][1].as_f64()? - s["tape"]["span"][0].as_f64()?).into();
-        let long = |s: &Value| seconds(s).is_some_and(|ms: f64| ms > 10_000.0) && s["state"] == "live";
+        let recorded = |s: &Value| Some(s["tape"]["span"][1].as_f64()? - s["tape"]["span"][0].as_f64()?);
+        let long = |s: &Value| recorded(s).is_some_and(|ms| ms > 10_000.0) && s["state"] == "live";
         let live = browser.wait("ten seconds of recordings, and live pictures", PATIENCE, long);
         assert_eq!(live["tape"]["mode"], "idle", "{live}");
         browser.evaluate("document.getElementById('zoom-minutes').click()");

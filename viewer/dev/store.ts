@@ -7,7 +7,7 @@ import { type Camera, mediaObject } from "./camera.ts";
 const EPOCH_MS = 2_000;
 const HOUR_MS = 3_600_000;
 /** Epochs from one piece of the chain to the next: beyond, openings would have to be made from the session's first on. */
-const CHAIN = 64;
+const CHAIN = 32;
 const PICTURES = 20;
 
 export interface FakeStoreOptions {

@@ -114,7 +114,7 @@ export class Player {
   #tries = 0;
   #tryAt: number | undefined;
 
-  /** Whether recordings may go on after a moment that they end at. */
+  /** Whether recordings may go on after a moment that they end at. Asked at their own speed only: what is faster has caught up. */
   mayGrow: (end: number) => boolean = () => false;
 
   /** `draw` takes over the frame. `now`: ms, of a clock that does not jump. */
@@ -379,7 +379,7 @@ export class Player {
     try {
       next = from && (await this.#tape.beside(from, 1));
       if (choice !== this.#choice) return;
-      if (!next && from && this.wanted && this.#tries < TRIES && this.mayGrow(from.to)) {
+      if (!next && from && this.wanted && this.speed === 1 && this.#tries < TRIES && this.mayGrow(from.to)) {
         this.#tries++;
         this.#tryAt = this.#now() + TRY_MS;
         this.mode = "loading";

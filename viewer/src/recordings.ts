@@ -122,6 +122,7 @@ export class Recordings {
     this.day = undefined;
     this.#window = undefined;
     this.player.stop();
+    this.player.setSpeed(1);
   }
 
   setSpeed(speed: Speed): void {
