@@ -1,7 +1,5 @@
 //! Grants (docs/format.md §4): the keys of exactly some epochs of one camera, sealed to this device.
 
-import { Aes256Gcm, CipherSuite, HkdfSha256 } from "@hpke/core";
-import { XWing } from "@hpke/hybridkem-x-wing";
 import { ascii, type Bytes, concat, equal, Reader, sha256 } from "./bytes.ts";
 import type { DeviceKey } from "./envelope.ts";
 import { childNode, type EpochKeys, epochKeysOf } from "./keys.ts";
@@ -20,6 +18,8 @@ export interface Node {
 }
 
 export interface GrantPart {
+  /** Body of the session manifest that the camera certified. */
+  body: Bytes;
   session: Bytes;
   /** Signs the session's openings and closings; the camera certified it. */
   publicKey: Bytes;
@@ -52,14 +52,26 @@ const BODY = 132;
 const MAX_PARTS = 16;
 const MAX_NODES = 62;
 
-const suite = new CipherSuite({ kem: new XWing(), kdf: new HkdfSha256(), aead: new Aes256Gcm() });
-
 function isPadded(length: number): boolean {
   return length >= SMALLEST && length <= LARGEST && Number.isInteger(Math.log2(length));
 }
 
-/** The grant, or the first check that fails. */
-export async function openGrant(record: Bytes, device: DeviceKey): Promise<Grant | GrantRefused> {
+/** A grant as it travels: nothing in it checked. */
+export interface SealedGrant {
+  id: Bytes;
+  granter: Bytes;
+  made: number;
+  expiry: number | undefined;
+  recipient: Bytes;
+  aad: Bytes;
+  encapsulated: Bytes;
+  ciphertext: Bytes;
+  signed: Bytes;
+  signature: Bytes;
+}
+
+/** `undefined` if it is no grant to its last byte, or of a length that none has. */
+export function parseGrant(record: Bytes): SealedGrant | undefined {
   const reader = new Reader(record);
   const [version, type] = [reader.u8(), reader.u8()];
   const id = reader.bytes(16);
@@ -69,27 +81,34 @@ export async function openGrant(record: Bytes, device: DeviceKey): Promise<Grant
   const aad = reader.before;
   const encapsulated = reader.bytes(1120);
   const length = reader.u32();
-  if (version !== 1 || type !== 6 || !isPadded(length - TAG)) return "grant.malformed";
+  if (version !== 1 || type !== 6 || !isPadded(length - TAG)) return undefined;
   const ciphertext = reader.bytes(length);
   const granter = reader.bytes(32);
   const signed = reader.before;
   const signature = reader.bytes(SIGNATURE);
-  if (!reader.complete) return "grant.malformed";
-  if (!(await verify(await importVerifier(granter), "grant", signed, signature))) return "grant.signature";
+  if (!reader.complete) return undefined;
+  return { id, granter, made, expiry: expiry === 0 ? undefined : expiry, recipient, aad, encapsulated, ciphertext, signed, signature };
+}
+
+/** Whether the device that says so has made it. */
+export async function isSigned({ granter, signed, signature }: SealedGrant): Promise<boolean> {
+  return verify(await importVerifier(granter), "grant", signed, signature);
+}
+
+/** The grant, or the first check that fails. */
+export async function openGrant(record: Bytes, device: DeviceKey): Promise<Grant | GrantRefused> {
+  const sealed = parseGrant(record);
+  if (!sealed) return "grant.malformed";
+  if (!(await isSigned(sealed))) return "grant.signature";
+  const { id, granter, made, expiry } = sealed;
   const name = await sha256(ascii("doorframe/1 grant recipient"), id, device.publicKey);
-  if (!equal(name.subarray(0, 8), recipient)) return "grant.recipient";
-  let plaintext: Bytes;
-  try {
-    const context = await suite.createRecipientContext({
-      recipientKey: device.handle, enc: encapsulated.slice().buffer, info: concat(ascii("doorframe/1 grant"), id).buffer,
-    });
-    plaintext = new Uint8Array(await context.open(ciphertext.slice().buffer, aad.slice().buffer));
-  } catch {
-    return "grant.hpke";
-  }
+  if (!equal(name.subarray(0, 8), sealed.recipient)) return "grant.recipient";
+  const info = concat(ascii("doorframe/1 grant"), id);
+  const plaintext = await device.openSealed(info, sealed.aad, sealed.encapsulated, sealed.ciphertext);
+  if (!plaintext) return "grant.hpke";
   const body = await parseBody(plaintext);
   if (typeof body === "string") return body;
-  return { id, granter, made, expiry: expiry === 0 ? undefined : expiry, ...body };
+  return { id, granter, made, expiry, ...body };
 }
 
 async function parseBody(plaintext: Bytes): Promise<{ camera: Bytes; parts: GrantPart[] } | GrantRefused> {
@@ -142,7 +161,7 @@ async function parsePart(reader: Reader, camera: CryptoKey | undefined): Promise
     for (let epoch = first; epoch < end && reader.intact; epoch++) nodes.push({ level: depth, index: epoch, secret: reader.bytes(32) });
     if (!reader.intact) return "body.malformed";
   } else return "body.kind";
-  return { session, publicKey, suite: cipher, epochLengthMs, depth, first, end, kind: kind === 1 ? "cover" : "flat", nodes };
+  return { body, session, publicKey, suite: cipher, epochLengthMs, depth, first, end, kind: kind === 1 ? "cover" : "flat", nodes };
 }
 
 /** First epoch that a node makes, and the one after the last. */

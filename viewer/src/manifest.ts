@@ -172,7 +172,7 @@ export function parseClosing(record: Uint8Array): Closing | undefined {
 }
 
 /** What a signature is for. */
-export type Purpose = "session manifest" | "session certificate" | "opening" | "closing" | "grant";
+export type Purpose = "session manifest" | "session certificate" | "opening" | "closing" | "grant" | "bundle";
 
 /** An Ed25519 public key, ready to verify with. `undefined` where the bytes are no key. */
 export async function importVerifier(publicKey: Bytes): Promise<CryptoKey | undefined> {

@@ -150,8 +150,13 @@ export interface OpenedEpoch {
   dropped: number;
 }
 
+/** What opens epochs of a session: all of them by its root, or those of a grant. */
+export interface EpochOpener extends Pick<OpenedSession, "id" | "verifier"> {
+  tree: Pick<OpenedSession["tree"], "covers" | "epochKeys">;
+}
+
 /** Checks an epoch as {@link verifyEpoch} does, then the commitments of its tracks, and opens its objects. */
-export async function openEpoch(file: EpochFile, session: OpenedSession): Promise<OpenedEpoch | EpochRefused> {
+export async function openEpoch(file: EpochFile, session: EpochOpener): Promise<OpenedEpoch | EpochRefused> {
   const verdict = await verifyEpoch(file, session);
   if (typeof verdict === "string") return verdict;
   const { epoch, stored } = file;

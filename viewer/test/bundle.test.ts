@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { cover, openBundle, parseBundle, type Refusal } from "../src/bundle.ts";
+import { openBundle, parseBundle, type Refusal } from "../src/bundle.ts";
 import { fromHex, toHex } from "../src/bytes.ts";
 
 interface Vector {
@@ -34,8 +34,3 @@ for (const file of files) {
   const vector = JSON.parse(readFileSync(join(FOLDER, file), "utf8")) as Vector;
   test(`${file}: ${vector.about}`, async () => assert.equal(await read(vector), vector.expect));
 }
-
-test("a cover is the fewest nodes", () => {
-  assert.deepEqual(cover(4, 3, 9), [{ level: 4, index: 3 }, { level: 2, index: 1 }, { level: 4, index: 8 }]);
-  assert.deepEqual(cover(4, 0, 16), [{ level: 0, index: 0 }]);
-});
