@@ -151,7 +151,9 @@ export class Player {
 
   pause(): void {
     this.wanted = false;
-    if (this.mode === "playing") this.mode = "paused";
+    const waits = this.mode === "loading" && this.#tryAt !== undefined;
+    if (this.mode === "playing" || waits) this.mode = "paused";
+    this.#tryAt = undefined;
   }
 
   setSpeed(speed: Speed): void {
