@@ -12,8 +12,11 @@
 //!  0  codec::{units, frame, picture, access_unit, ..}   vocabulary, parsers
 //! ```
 
+pub mod archive;
+pub mod bundle;
 pub mod camera;
 pub mod encoder;
+pub mod export;
 pub mod hub;
 pub mod link;
 pub mod page;
@@ -22,7 +25,9 @@ pub mod report;
 pub mod sensor;
 pub mod state;
 pub mod token;
+pub mod verify;
 pub mod viewer;
+pub mod when;
 
 mod wall;
 

@@ -30,7 +30,7 @@ export function childNode(node: Bytes, bit: 0 | 1): Promise<Bytes> {
   return hmacSha256(node, NODE, new Uint8Array([bit, 1]));
 }
 
-/** Keys of a track from its epoch's leaf. */
+/** The keys of an epoch and track from the epoch's leaf. */
 export async function epochKeysOf(leaf: Bytes, session: Bytes, epoch: number, track: string): Promise<EpochKeys> {
   const keys = await hkdfExpand(leaf, concat(EPOCH, session, u32(epoch), ascii(track)), 96);
   return { base: keys.slice(0, 32), commitment: keys.slice(32, 64) };
