@@ -151,7 +151,9 @@ export class Player {
 
   pause(): void {
     this.wanted = false;
-    if (this.mode === "playing") this.mode = "paused";
+    const waits = this.mode === "loading" && this.#tryAt !== undefined;
+    if (this.mode === "playing" || waits) this.mode = "paused";
+    this.#tryAt = undefined;
   }
 
   setSpeed(speed: Speed): void {
@@ -206,6 +208,9 @@ export class Player {
   async #seekTo(at: number, settle: boolean, choice: number): Promise<void> {
     if (this.mode !== "paused" && this.mode !== "playing") this.mode = "loading";
     else if (this.mode === "playing") this.mode = "paused";
+    // What still comes out of the decoder is of the moment before.
+    this.#showFrom = Infinity;
+    this.#dropQueue();
     let slot = await this.#tape.find(at);
     if (!slot) {
       const last = await this.#tape.before(at);
