@@ -76,8 +76,10 @@ struct Waiting {
     duration: u32,
 }
 
-/// Where no next picture tells how long one is shown.
+/// How long the last picture is shown where none before it tells.
 const USUAL: u32 = 3000;
+/// And at most, as there may be a gap before it.
+const LONGEST_LAST: u32 = 90_000;
 const TIMESCALE: NonZeroU32 = match NonZeroU32::new(MediaTime::HZ as u32) {
     Some(hz) => hz,
     None => NonZeroU32::MIN,
@@ -126,7 +128,7 @@ impl Mp4Writer {
             self.put(&last)?;
             self.last = Some(last);
         }
-        let duration = self.last.as_ref().map_or(USUAL, |last| last.duration.min(2 * USUAL));
+        let duration = self.last.as_ref().map_or(USUAL, |last| last.duration.min(LONGEST_LAST));
         self.last = Some(Waiting { data, entry, is_keyframe: unit.is_keyframe(), ticks, duration });
         Ok(())
     }

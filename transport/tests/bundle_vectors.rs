@@ -140,6 +140,9 @@ fn grant(session: &SessionOpened, first: u32, end: u32, granter: u8) -> Grant {
 }
 
 fn write() {
+    let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/bundle");
+    std::fs::create_dir_all(folder()).unwrap();
+    std::fs::create_dir_all(&seeds).unwrap();
     let (session, files) = record(43, 41);
     let (other, other_files) = record(44, 41);
     let (foreign, foreign_files) = record(47, 48);
@@ -204,7 +207,6 @@ fn write() {
     save("wider", "an epoch more than was granted", "grant", &made(&[wider], &granted), 45);
     let foreign = part(&foreign, &foreign_files, 1, 4);
     save("other-camera", "a span of another camera, with our grant", "grant", &made(&[foreign], &granted), 45);
-    let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/bundle");
     std::fs::write(seeds.join("whole.bin"), &good).unwrap();
     std::fs::write(seeds.join("cut.bin"), &good[..good.len() / 2]).unwrap();
     std::fs::write(seeds.join("replayed.bin"), changed(&|part| part.files[2].1 = part.files[0].1.clone())).unwrap();
