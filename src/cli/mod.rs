@@ -4,6 +4,7 @@ mod camera;
 mod demo;
 mod hub;
 mod page;
+mod protect;
 mod save;
 mod status;
 mod version;
@@ -49,6 +50,8 @@ enum Command {
     Watch(watch::Watch),
     /// Watch in a browser: serves the page on this machine and opens it.
     Page(page::PageCommand),
+    /// Keep a span of recordings from being let go for its age or for room.
+    Protect(protect::Protect),
     /// Say what this program is made of, and how fast it can be here.
     Version(version::Version),
 }
@@ -236,6 +239,7 @@ pub(crate) fn run() -> ExitCode {
             Command::Camera(camera) => camera.run().await,
             Command::Watch(watch) => watch.run().await,
             Command::Page(page) => page.run().await,
+            Command::Protect(protect) => protect.run().await,
             Command::Version(version) => version.run(),
         }
     });
