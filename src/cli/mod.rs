@@ -9,6 +9,7 @@ mod list;
 mod open;
 mod page;
 mod play;
+mod protect;
 mod recordings;
 mod save;
 mod status;
@@ -71,6 +72,8 @@ enum Command {
     Open(open::Open),
     /// Say what a film, a file that was handed over, or a copied store proves.
     Verify(verify::Verify),
+    /// Keep a span of recordings from being let go for its age or for room.
+    Protect(protect::Protect),
     /// Say what this program is made of, and how fast it can be here.
     Version(version::Version),
 }
@@ -282,6 +285,7 @@ pub(crate) fn run() -> ExitCode {
             Command::Grant(grant) => grant.run().await,
             Command::Open(open) => open.run().await,
             Command::Verify(verify) => verify.run().await,
+            Command::Protect(protect) => protect.run().await,
             Command::Version(version) => version.run(),
         }
     });
