@@ -15,6 +15,8 @@ use libaom_sys as sys;
 use raw::{Coded, HZ, Raw, Status};
 use std::ffi::{c_int, c_uint};
 
+pub(crate) use raw::version;
+
 const NAME: &str = "libaom";
 
 /// The library's speed: 7 to 11 are for live encoding.
@@ -184,7 +186,7 @@ impl Encoder for AomEncoder {
     }
 
     fn name(&self) -> String {
-        format!("libaom {}, speed {SPEED}", raw::version())
+        format!("libaom {}, speed {SPEED}", version())
     }
 }
 

@@ -28,7 +28,7 @@ pub(super) fn realtime_settings() -> Result<sys::aom_codec_enc_cfg, Status> {
 }
 
 /// Version of the library, as it says it.
-pub(super) fn version() -> String {
+pub(crate) fn version() -> String {
     // SAFETY: takes nothing, gives a string that is never freed.
     let version = unsafe { sys::aom_codec_version_str() };
     // SAFETY: the string ends in a zero byte, as the library promises.
