@@ -30,11 +30,13 @@ pub enum Assembly {
     BuiltIn,
     /// It could be and is not.
     LeftOut,
+    /// It has none, and is as fast as it can be.
+    Needless,
 }
 
 impl Assembly {
     /// Of what is built with it wherever it `exists`: there, a build without an assembler fails.
-    #[cfg(any(feature = "av1", feature = "aom"))]
+    #[cfg(any(feature = "av1", feature = "aom", feature = "turbojpeg"))]
     const fn wherever(exists: bool) -> Self {
         if exists { Self::BuiltIn } else { Self::LeftOut }
     }
@@ -45,6 +47,7 @@ impl fmt::Display for Library {
         let assembly = match self.assembly {
             Assembly::BuiltIn => ", with assembly",
             Assembly::LeftOut => ", WITHOUT assembly, half as fast",
+            Assembly::Needless => "",
         };
         write!(f, "{} {} ({}){assembly}", self.name, self.version, self.part)
     }
@@ -81,11 +84,25 @@ pub fn libraries() -> Vec<Library> {
             version: ::rav1d::src::lib::rav1d_version().to_owned(),
             assembly: Assembly::wherever(HAS_ASSEMBLY),
         },
+        #[cfg(feature = "convert")]
+        Library {
+            name: "zune-jpeg",
+            part: "JPEG decoder",
+            version: crate::convert::ZUNE_VERSION.to_owned(),
+            assembly: Assembly::Needless,
+        },
+        #[cfg(feature = "turbojpeg")]
+        Library {
+            name: "libjpeg-turbo",
+            part: "JPEG decoder for the own camera",
+            version: crate::convert::TURBO_VERSION.to_owned(),
+            assembly: Assembly::wherever(HAS_ASSEMBLY),
+        },
     ]
 }
 
 /// Where these libraries have assembly at all.
-#[cfg(any(feature = "av1", feature = "aom"))]
+#[cfg(any(feature = "av1", feature = "aom", feature = "turbojpeg"))]
 const HAS_ASSEMBLY: bool = cfg!(any(target_arch = "x86_64", target_arch = "aarch64"));
 
 /// Instruction sets of this processor that the libraries make use of, the newest last; empty where only the least of
@@ -129,8 +146,18 @@ mod tests {
             (cfg!(feature = "aom"), "libaom"),
             (cfg!(feature = "av1"), "rav1e"),
             (cfg!(feature = "av1"), "rav1d"),
+            (cfg!(feature = "convert"), "zune-jpeg"),
+            (cfg!(feature = "turbojpeg"), "libjpeg-turbo"),
         ];
         let wanted = wanted.into_iter().filter_map(|(is_in, name)| is_in.then_some(name));
         assert!(libraries().iter().map(|library| library.name).eq(wanted), "{:?}", libraries());
+    }
+
+    #[cfg(feature = "convert")]
+    #[test]
+    fn the_version_of_zune_jpeg_is_the_one_that_is_built() {
+        let manifest = include_str!("../Cargo.toml");
+        let wanted = format!("zune-jpeg = {{ version = \"={}\"", crate::convert::ZUNE_VERSION);
+        assert!(manifest.contains(&wanted), "no {wanted} in Cargo.toml");
     }
 }
