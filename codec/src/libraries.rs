@@ -66,7 +66,7 @@ pub fn libraries() -> Vec<Library> {
         #[cfg(feature = "aom")]
         Library {
             name: "libaom",
-            part: "AV1 encoder for live video",
+            part: "AV1 encoder for live video and stills",
             version: crate::av1::aom::version(),
             assembly: Assembly::wherever(HAS_ASSEMBLY),
         },
