@@ -28,7 +28,7 @@ fn picture(size: Size) -> Picture {
     let found = annexb::access_units(&clip).any(|data| {
         let (layer, at) = (TemporalLayer::BASE, MediaTime::default());
         let unit = AccessUnit { codec: Codec::H264, kind: Kind::Keyframe, layer, size, at, data };
-        decoder.decode(&unit, &mut picture).unwrap()
+        decoder.decode(&unit, &mut picture).unwrap().is_picture()
     });
     assert!(found && picture.size() == size);
     picture
