@@ -13,6 +13,7 @@ use crate::sensor::{Clock, CodedSensor, Decoding, Sensor, SensorError, Source, W
 use crate::state::StateError;
 use crate::wall_us;
 use doorframe_codec::access_unit::Kind;
+use doorframe_codec::convert::JpegOrigin;
 use doorframe_codec::encoder::{Config as EncoderConfig, ConfigError, EncodeError};
 use doorframe_codec::overlay::{NoRoom, WallTime};
 use doorframe_codec::units::{Bitrate, FrameRate, Size, Uptime};
@@ -282,6 +283,11 @@ struct Run {
     sessions: u16,
 }
 
+/// A clip may be anybody's.
+fn origin(source: &Source) -> JpegOrigin {
+    if matches!(source, Source::V4l2(_)) { JpegOrigin::OwnCamera } else { JpegOrigin::Anywhere }
+}
+
 impl Run {
     fn run(mut self) -> Result<(), CameraError> {
         let mut live = None;
@@ -292,7 +298,8 @@ impl Run {
             }
             let result = match self.open() {
                 Ok(Opened::Frames(sensor)) => {
-                    let mut front = Front::new(&self.config.front, sensor.size());
+                    let jpegs = origin(&self.config.source);
+                    let mut front = Front::new(&self.config.front, sensor.size()).with_jpegs(jpegs);
                     let result = self.frames(sensor, &mut front, &mut live, &mut seen);
                     self.tell(front.end());
                     result

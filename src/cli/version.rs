@@ -19,7 +19,7 @@ impl Version {
         let features =
             if features.is_empty() { "none of those that make it fast".to_owned() } else { features.join(" ") };
         lines.push(format!("processor {}: {features}", std::env::consts::ARCH));
-        for library in libraries.iter().filter(|library| library.slow) {
+        for library in libraries.iter().filter(|library| library.slow()) {
             lines.push(format!(
                 "WARNING: {} was built without its assembly and takes twice the time. Build it again with nasm.",
                 library.name

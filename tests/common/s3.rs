@@ -41,6 +41,8 @@ impl S3 {
                     counts.fetch_add(fails.into(), Ordering::Relaxed);
                     async move {
                         if fails {
+                            // A server that hangs up on what is half sent would be another fault.
+                            let _read = s3s::Body::from(request.into_body()).store_all_limited(64 << 20).await;
                             let answer = hyper::Response::builder().status(500);
                             return Ok(answer.body(s3s::Body::from("out of order".to_owned())).unwrap());
                         }

@@ -202,7 +202,13 @@ fn write() {
         &changed(&|part| part.files.clone_from(&swapped.files)),
         45,
     );
-    save("ungranted", "a span that the grant does not have", "grant", &made(std::slice::from_ref(&swapped), &granted), 45);
+    save(
+        "ungranted",
+        "a span that the grant does not have",
+        "grant",
+        &made(std::slice::from_ref(&swapped), &granted),
+        45,
+    );
     let wider = part(&session, &files, 0, 4);
     save("wider", "an epoch more than was granted", "grant", &made(&[wider], &granted), 45);
     let foreign = part(&foreign, &foreign_files, 1, 4);
