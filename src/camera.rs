@@ -14,6 +14,7 @@ use crate::sensor::{Clock, CodedSensor, Decoding, Sensor, SensorError, Source, W
 use crate::state::StateError;
 use crate::wall_us;
 use doorframe_codec::access_unit::Kind;
+use doorframe_codec::convert::JpegOrigin;
 use doorframe_codec::encoder::{Config as EncoderConfig, ConfigError, EncodeError};
 use doorframe_codec::overlay::{NoRoom, WallTime};
 use doorframe_codec::units::{Bitrate, FrameRate, Size, Uptime};
@@ -259,10 +260,7 @@ impl Camera {
     /// What ended it.
     pub fn stop(mut self) -> Result<(), CameraError> {
         self.stop.store(true, Ordering::Relaxed);
-        let joined = self.thread.take().map(JoinHandle::join);
-        // The last closing is written; give the network the moment it needs to carry it.
-        std::thread::sleep(LAST_WORDS);
-        match joined {
+        match self.thread.take().map(JoinHandle::join) {
             Some(Ok(result)) => result,
             Some(Err(_)) => Err(CameraError::Panicked),
             None => Ok(()),
@@ -276,7 +274,7 @@ impl Drop for Camera {
     }
 }
 
-/// How long a stopped camera's connection stays for what is under way.
+/// How long a stopped camera's broadcast stays for what is under way.
 const LAST_WORDS: Duration = Duration::from_millis(250);
 /// How long to wait before a lost sensor is tried again.
 const RETRY: Duration = Duration::from_millis(500);
@@ -299,6 +297,11 @@ struct Run {
     sessions: u16,
 }
 
+/// A clip may be anybody's.
+fn origin(source: &Source) -> JpegOrigin {
+    if matches!(source, Source::V4l2(_)) { JpegOrigin::OwnCamera } else { JpegOrigin::Anywhere }
+}
+
 impl Run {
     fn run(mut self) -> Result<(), CameraError> {
         let mut live = None;
@@ -309,7 +312,8 @@ impl Run {
             }
             let result = match self.open() {
                 Ok(Opened::Frames(sensor)) => {
-                    let mut front = Front::new(&self.config.front, sensor.size());
+                    let jpegs = origin(&self.config.source);
+                    let mut front = Front::new(&self.config.front, sensor.size()).with_jpegs(jpegs);
                     let result = self.frames(sensor, &mut front, &mut live, &mut seen);
                     self.tell(front.end());
                     result
@@ -335,6 +339,10 @@ impl Run {
         };
         let ended = live.as_mut().map_or(Ok(()), Live::end);
         self.state.send_replace(CameraState::Ended);
+        // The last closing is written, and goes with its broadcast: give the network the moment it needs to carry it.
+        if live.is_some() {
+            std::thread::sleep(LAST_WORDS);
+        }
         result.and(ended)
     }
 

@@ -80,6 +80,7 @@ pub struct Hub {
     address: SocketAddr,
     hash: [u8; 32],
     tokens: Arc<TokenKey>,
+    node: Arc<Node>,
     config: HubConfig,
     tasks: [JoinHandle<()>; 2],
 }
@@ -198,14 +199,25 @@ impl Hub {
             })?;
         let address = endpoint.local_addr().map_err(|error| HubError::Listen { address: listen, error })?;
         let tokens = Arc::new(TokenKey::new(&identity.tokens));
-        let serve = tokio::spawn(serve(endpoint.clone(), tokens.clone()));
+        let node = Arc::new(Node::new());
+        let serve = tokio::spawn(serve(endpoint.clone(), node.clone(), tokens.clone()));
         let renew = tokio::spawn(renew(endpoint.clone(), config.host.clone(), RENEW.saturating_sub(own.age())));
-        Ok(Self { endpoint, address, hash: own.hash(), tokens, config, tasks: [serve, renew] })
+        Ok(Self { endpoint, address, hash: own.hash(), tokens, node, config, tasks: [serve, renew] })
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// What its visitors are joined to: who is here, such as a recorder, needs no token.
+    pub fn node(&self) -> Arc<Node> {
+        self.node.clone()
+    }
+
+    /// What all paths of its cameras and viewers begin with on its node.
+    pub fn scope(&self) -> &str {
+        &self.config.scope
     }
 
     /// Everything a camera needs to publish here, and to let viewers watch.
@@ -240,8 +252,7 @@ impl Drop for Hub {
 }
 
 /// Lets visitors in, or not.
-async fn serve(endpoint: quinn::Endpoint, tokens: Arc<TokenKey>) {
-    let node = Arc::new(Node::new());
+async fn serve(endpoint: quinn::Endpoint, node: Arc<Node>, tokens: Arc<TokenKey>) {
     while let Some(incoming) = endpoint.accept().await {
         if endpoint.open_connections() > MOST_VISITORS {
             incoming.refuse();

@@ -6,25 +6,31 @@
 //!
 //! ```text
 //!  4  src/main.rs   hil/   benches/   fuzz/             programs and tests; nothing depends on them
-//!  3  src/: camera · viewer · hub · sensor              the only floor that knows codec AND network
+//!  3  src/: camera · viewer · hub · sensor · archive    the only floor that knows codec AND network
 //!  2  transport::moq   codec::{h264, av1, convert}      the outside: sockets, C code
 //!  1  transport::{keys, seal, manifest, session, viewer, rate}   pure: time and randomness come in as arguments
 //!  0  codec::{units, frame, picture, access_unit, ..}   vocabulary, parsers
 //! ```
 
+pub mod archive;
+pub mod bundle;
 pub mod camera;
 pub mod encoder;
+pub mod export;
 pub mod guard;
 pub mod hub;
 pub mod link;
 pub mod page;
 pub mod pairing;
+pub mod recorder;
 pub mod report;
 pub mod sensor;
 pub mod state;
 pub mod token;
 pub mod vault;
+pub mod verify;
 pub mod viewer;
+pub mod when;
 
 mod wall;
 

@@ -33,6 +33,9 @@ pub enum LinkError {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Alias(String);
 
+/// What broadcasts of other kinds begin with.
+const RESERVED: [&str; 4] = ["viewer", "store", "stored", "spool"];
+
 /// A name that is no [`Alias`].
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{0:?} is not a camera name: 1 to 64 of a-z, 0-9 and -")]
@@ -50,7 +53,7 @@ impl FromStr for Alias {
 
     fn from_str(name: &str) -> Result<Self, BadAlias> {
         let fits = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
-        if name.is_empty() || name.len() > 64 || !name.bytes().all(fits) || name == "viewer" {
+        if name.is_empty() || name.len() > 64 || !name.bytes().all(fits) || RESERVED.contains(&name) {
             return Err(BadAlias(name.into()));
         }
         Ok(Self(name.into()))
@@ -282,7 +285,7 @@ mod tests {
 
     #[test]
     fn camera_names_cannot_reach_out_of_their_place() {
-        for bad in ["", "Front", "a/b", "..", "viewer", "a b", &"x".repeat(65)] {
+        for bad in ["", "Front", "a/b", "..", "viewer", "store", "a b", &"x".repeat(65)] {
             assert!(bad.parse::<Alias>().is_err(), "{bad:?}");
         }
     }

@@ -31,8 +31,12 @@ const page = {
 async function dist() {
   const script = await build({ ...page, entryPoints: ["src/main.ts"], minify: true, write: false, metafile: true, banner: { js: BANNER } });
   const style = await build({ entryPoints: ["src/viewer.css"], minify: true, write: false });
+  // One file that carries everything: its script as text, and the bundle where the program puts it.
+  const clip = await build({ ...page, format: "iife", entryPoints: ["src/bundle-page.ts"], minify: true, write: false, banner: { js: BANNER } });
+  const text = Buffer.from(clip.outputFiles[0].contents).toString().replaceAll("</script", "<\\/script");
   return {
     "index.html": await readFile("src/index.html"),
+    "bundle.html": Buffer.from((await readFile("src/bundle.html")).toString().replace("@SCRIPT@", () => text)),
     "viewer.js": script.outputFiles[0].contents,
     "viewer.css": style.outputFiles[0].contents,
     "LICENSES.txt": Buffer.from(licences(Object.entries(Object.values(script.metafile.outputs)[0].inputs))),
@@ -57,7 +61,7 @@ function licences(inputs) {
   });
   if (apache) parts.push(readFileSync("../LICENSE-APACHE", "utf8").trim());
   const rule = `\n\n${"-".repeat(80)}\n\n`;
-  return `The Doorframe viewer (viewer.js) contains these packages.${rule}${parts.join(rule)}\n`;
+  return `The Doorframe viewer (viewer.js and bundle.html) contains these packages.${rule}${parts.join(rule)}\n`;
 }
 
 async function put(folder, files) {

@@ -158,9 +158,10 @@ pub fn check_h264_decode(stream: &[u8]) {
     }
 }
 
-/// The JPEG decoder takes any bytes; a picture it gives has the size of the frame, cropped to even sides.
+/// The JPEG decoders take any bytes; a picture they give has the size of the frame, cropped to even sides.
 #[cfg(feature = "convert")]
 pub fn check_mjpeg(jpeg: &[u8]) {
+    use crate::convert::{Converter, JpegOrigin};
     use crate::frame::{Format, Frame, Plane};
     use crate::units::{Color, Range, Size, Uptime};
 
@@ -168,10 +169,12 @@ pub fn check_mjpeg(jpeg: &[u8]) {
     let Some(size) = size.or(Size::new(36, 18)) else { return };
     let plane = Plane { data: jpeg, stride: 0 };
     let Ok(frame) = Frame::new(Format::Mjpeg, size, Color::default(), Uptime::default(), &[plane]) else { return };
-    let mut picture = crate::Picture::black(size, Color::default());
-    if crate::convert::Converter::new().convert(&frame, &mut picture).is_ok() {
-        assert_eq!(Size::new(size.width() & !1, size.height() & !1), Some(picture.size()));
-        assert_eq!(picture.color().range, Range::Full);
+    for origin in [JpegOrigin::Anywhere, JpegOrigin::OwnCamera] {
+        let mut picture = crate::Picture::black(size, Color::default());
+        if Converter::with_jpegs(origin).convert(&frame, &mut picture).is_ok() {
+            assert_eq!(Size::new(size.width() & !1, size.height() & !1), Some(picture.size()));
+            assert_eq!(picture.color().range, Range::Full);
+        }
     }
 }
 

@@ -12,14 +12,44 @@ pub struct Library {
     pub part: &'static str,
     /// Its version, by its own word.
     pub version: String,
+    /// Whether its assembly is in the build.
+    pub assembly: Assembly,
+}
+
+impl Library {
     /// Whether its assembly was left out of the build, so that it runs at half its speed or less.
-    pub slow: bool,
+    pub fn slow(&self) -> bool {
+        self.assembly == Assembly::LeftOut
+    }
+}
+
+/// Whether a library's assembly is in the build.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Assembly {
+    /// It is.
+    BuiltIn,
+    /// It could be and is not.
+    LeftOut,
+    /// It has none, and is as fast as it can be.
+    Needless,
+}
+
+impl Assembly {
+    /// Of what is built with it wherever it `exists`: there, a build without an assembler fails.
+    #[cfg(any(feature = "av1", feature = "aom", feature = "turbojpeg"))]
+    const fn wherever(exists: bool) -> Self {
+        if exists { Self::BuiltIn } else { Self::LeftOut }
+    }
 }
 
 impl fmt::Display for Library {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let assembly = if self.slow { "WITHOUT assembly, half as fast" } else { "with assembly" };
-        write!(f, "{} {} ({}), {assembly}", self.name, self.version, self.part)
+        let assembly = match self.assembly {
+            Assembly::BuiltIn => ", with assembly",
+            Assembly::LeftOut => ", WITHOUT assembly, half as fast",
+            Assembly::Needless => "",
+        };
+        write!(f, "{} {} ({}){assembly}", self.name, self.version, self.part)
     }
 }
 
@@ -31,24 +61,49 @@ pub fn libraries() -> Vec<Library> {
             name: "openh264",
             part: "H.264 encoder and decoder",
             version: crate::h264::openh264::version(),
-            slow: !cfg!(openh264_asm),
+            assembly: if cfg!(openh264_asm) { Assembly::BuiltIn } else { Assembly::LeftOut },
         },
-        // Both are built with their assembly, which on x86 is what a build without nasm fails for.
+        #[cfg(feature = "aom")]
+        Library {
+            name: "libaom",
+            part: "AV1 encoder for live video and stills",
+            version: crate::av1::aom::version(),
+            assembly: Assembly::wherever(HAS_ASSEMBLY),
+        },
         #[cfg(feature = "av1")]
-        Library { name: "rav1e", part: "AV1 encoder", version: ::rav1e::version::short(), slow: !AV1_ASSEMBLY },
+        Library {
+            name: "rav1e",
+            part: "AV1 encoder",
+            version: ::rav1e::version::short(),
+            assembly: Assembly::wherever(HAS_ASSEMBLY),
+        },
         #[cfg(feature = "av1")]
         Library {
             name: "rav1d",
             part: "AV1 decoder",
             version: ::rav1d::src::lib::rav1d_version().to_owned(),
-            slow: !AV1_ASSEMBLY,
+            assembly: Assembly::wherever(HAS_ASSEMBLY),
+        },
+        #[cfg(feature = "convert")]
+        Library {
+            name: "zune-jpeg",
+            part: "JPEG decoder",
+            version: crate::convert::ZUNE_VERSION.to_owned(),
+            assembly: Assembly::Needless,
+        },
+        #[cfg(feature = "turbojpeg")]
+        Library {
+            name: "libjpeg-turbo",
+            part: "JPEG decoder for the own camera",
+            version: crate::convert::TURBO_VERSION.to_owned(),
+            assembly: Assembly::wherever(HAS_ASSEMBLY),
         },
     ]
 }
 
-/// Where rav1e and rav1d have assembly at all.
-#[cfg(feature = "av1")]
-const AV1_ASSEMBLY: bool = cfg!(any(target_arch = "x86_64", target_arch = "aarch64"));
+/// Where these libraries have assembly at all.
+#[cfg(any(feature = "av1", feature = "aom", feature = "turbojpeg"))]
+const HAS_ASSEMBLY: bool = cfg!(any(target_arch = "x86_64", target_arch = "aarch64"));
 
 /// Instruction sets of this processor that the libraries make use of, the newest last; empty where only the least of
 /// its kind is there, or this kind of processor is not known here.
@@ -80,9 +135,29 @@ mod tests {
     fn a_slow_library_says_so_and_each_knows_its_version() {
         for library in libraries() {
             assert!(library.version.len() >= 5 && library.version.contains(|c: char| c.is_ascii_digit()), "{library}");
-            assert_eq!(library.to_string().contains("WITHOUT"), library.slow);
+            assert_eq!(library.to_string().contains("WITHOUT"), library.slow());
         }
-        #[cfg(all(feature = "h264", feature = "av1"))]
-        assert_eq!(libraries().iter().map(|library| library.name).collect::<Vec<_>>(), ["openh264", "rav1e", "rav1d"]);
+    }
+
+    #[test]
+    fn each_feature_brings_its_libraries() {
+        let wanted = [
+            (cfg!(feature = "h264"), "openh264"),
+            (cfg!(feature = "aom"), "libaom"),
+            (cfg!(feature = "av1"), "rav1e"),
+            (cfg!(feature = "av1"), "rav1d"),
+            (cfg!(feature = "convert"), "zune-jpeg"),
+            (cfg!(feature = "turbojpeg"), "libjpeg-turbo"),
+        ];
+        let wanted = wanted.into_iter().filter_map(|(is_in, name)| is_in.then_some(name));
+        assert!(libraries().iter().map(|library| library.name).eq(wanted), "{:?}", libraries());
+    }
+
+    #[cfg(feature = "convert")]
+    #[test]
+    fn the_version_of_zune_jpeg_is_the_one_that_is_built() {
+        let manifest = include_str!("../Cargo.toml");
+        let wanted = format!("zune-jpeg = {{ version = \"={}\"", crate::convert::ZUNE_VERSION);
+        assert!(manifest.contains(&wanted), "no {wanted} in Cargo.toml");
     }
 }

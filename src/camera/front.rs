@@ -7,7 +7,7 @@
 //! automatic exposure is inside of a camera: the mean colour of a masked area tints the rest by a little.)
 
 use crate::report::CameraStats;
-use doorframe_codec::convert::{ConvertError, Converter};
+use doorframe_codec::convert::{ConvertError, Converter, JpegOrigin};
 use doorframe_codec::denoise::{AutoDenoiser, Denoiser, Strength};
 use doorframe_codec::mask::Mask;
 use doorframe_codec::motion::{self, Detector, Motion};
@@ -168,6 +168,11 @@ impl Front {
             },
             clock: config.clock,
         }
+    }
+
+    /// For a sensor whose JPEGs are from there; without this they may be from anywhere.
+    pub(super) fn with_jpegs(self, origin: JpegOrigin) -> Self {
+        Self { converter: Converter::with_jpegs(origin), ..self }
     }
 
     /// Makes a picture of `frame`, which was captured at the moment `wall`. `now` is asked between the steps.

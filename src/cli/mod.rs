@@ -3,11 +3,19 @@
 mod camera;
 mod demo;
 mod devices;
+mod export;
+mod grant;
 mod hub;
+mod list;
+mod open;
 mod page;
 mod pair;
+mod play;
+mod protect;
+mod recordings;
 mod save;
 mod status;
+mod verify;
 mod version;
 mod watch;
 
@@ -58,6 +66,20 @@ enum Command {
     Watch(watch::Watch),
     /// Watch in a browser: serves the page on this machine and opens it.
     Page(page::PageCommand),
+    /// List what a hub has recorded.
+    List(list::List),
+    /// Play recordings in this terminal, or save them as they were coded.
+    Play(play::Play),
+    /// Write recordings to an MP4, and beside it what proves where it is from.
+    Export(export::Export),
+    /// Hand exactly some recordings to somebody, as one file and its key.
+    Grant(grant::Grant),
+    /// Open a file that was handed over.
+    Open(open::Open),
+    /// Say what a film, a file that was handed over, or a copied store proves.
+    Verify(verify::Verify),
+    /// Keep a span of recordings from being let go for its age or for room.
+    Protect(protect::Protect),
     /// Say what this program is made of, and how fast it can be here.
     Version(version::Version),
 }
@@ -279,6 +301,13 @@ pub(crate) fn run() -> ExitCode {
             Command::Devices(devices) => devices.run().await,
             Command::Watch(watch) => watch.run().await,
             Command::Page(page) => page.run().await,
+            Command::List(list) => list.run().await,
+            Command::Play(play) => play.run().await,
+            Command::Export(export) => export.run().await,
+            Command::Grant(grant) => grant.run().await,
+            Command::Open(open) => open.run().await,
+            Command::Verify(verify) => verify.run().await,
+            Command::Protect(protect) => protect.run().await,
             Command::Version(version) => version.run(),
         }
     });

@@ -2,6 +2,7 @@
 
 use doorframe::camera::{CameraState, MotionEvent, UplinkState};
 use doorframe::codec::motion::Motion;
+use doorframe::recorder::RecorderStats;
 use doorframe::report::{CameraStats, Report, ViewerStats};
 use doorframe::viewer::ViewerState;
 use std::io::{IsTerminal as _, Write as _};
@@ -129,6 +130,43 @@ pub(super) fn uplink_state(state: &UplinkState) -> String {
 
 pub(super) fn viewer_state(state: &ViewerState) -> String {
     format!("viewer   {state}")
+}
+
+pub(super) fn recorder_line(rates: &mut Rates, stats: &RecorderStats) -> String {
+    let (_, kbps) = rates.look(stats.stored, stats.stored_bytes);
+    let cameras = stats.cameras;
+    let gone = match stats.shed + stats.expired {
+        0 => String::new(),
+        gone => format!("  let go {gone}"),
+    };
+    let waiting = match stats.waiting_bytes {
+        0 => String::new(),
+        bytes => format!("  waiting {} ({})", stats.waiting, size(bytes)),
+    };
+    let lost = if stats.lost > 0 { format!("  {} LOST", stats.lost) } else { String::new() };
+    let (epochs, kept) = (stats.kept, size(stats.kept_bytes));
+    format!("recorder {cameras} cameras  {kbps:5.0} kbit/s  kept {epochs} epochs, {kept}{gone}{waiting}{lost}")
+}
+
+/// What has been lost since it was told last, if anything was.
+pub(super) fn recorder_loss(told: &RecorderStats, now: &RecorderStats) -> Option<String> {
+    let (lost, bytes) = (now.lost - told.lost, now.lost_bytes - told.lost_bytes);
+    (lost > 0).then(|| format!("recorder LOST {lost} epochs ({}): the store did not take them in time", size(bytes)))
+}
+
+pub(super) fn recorder_end(stats: &RecorderStats) -> String {
+    let lost = if stats.lost > 0 { format!(", {} LOST", stats.lost) } else { String::new() };
+    format!("{} epochs ({}) were stored{lost}", stats.stored, size(stats.stored_bytes))
+}
+
+/// Bytes for a person.
+fn size(bytes: u64) -> String {
+    let units = [(1e12, "TB"), (1e9, "GB"), (1e6, "MB")];
+    let fits = units.into_iter().find(|(unit, _)| bytes as f64 >= *unit);
+    fits.map_or_else(
+        || format!("{:.0} kB", bytes as f64 / 1e3),
+        |(unit, name)| format!("{:.1} {name}", bytes as f64 / unit),
+    )
 }
 
 /// Whether a change is worth a line: a new epoch alone is not.

@@ -20,7 +20,7 @@ impl Version {
             if features.is_empty() { "none of those that make it fast".to_owned() } else { features.join(" ") };
         lines.push(format!("processor {}: {features}", std::env::consts::ARCH));
         lines.push(format!("keys in memory: {}", doorframe::guard::Guard::set()));
-        for library in libraries.iter().filter(|library| library.slow) {
+        for library in libraries.iter().filter(|library| library.slow()) {
             lines.push(format!(
                 "WARNING: {} was built without its assembly and takes twice the time. Build it again with nasm.",
                 library.name

@@ -1,5 +1,6 @@
 //! Invariants of what reads a peer's bytes. Fuzz targets and the replay test call these.
 
+use crate::bundle::{self, Bundle};
 use crate::devices::{CheckedList, DeviceList, Lists, Role, Rotation, Update};
 use crate::grant::{self, Grant};
 use crate::identity::{DeviceKey, SigningKey, hash};
@@ -135,4 +136,15 @@ pub fn check_epoch_file(bytes: &[u8]) {
         assert!(span.handle(Epoch(0), &file).is_none());
         assert!(!span.end().is_complete());
     }
+}
+
+/// What parses comes out of `emit` unchanged up to its maker's key, and opens with no key that it was not sealed to.
+pub fn check_bundle(bytes: &[u8]) {
+    let bytes = Bytes::copy_from_slice(bytes);
+    let Ok(bundle) = Bundle::parse(&bytes) else { return };
+    let unsigned = bundle::emit_unsigned(&bundle.camera(), bundle.made_wall_us(), bundle.grant(), bundle.parts());
+    assert_eq!(bytes.get(..bytes.len() - 96), Some(&unsigned[..]));
+    assert_eq!(bundle.check().parts.len(), bundle.parts().len());
+    let Ok(device) = DeviceKey::from_seed([0; 32]) else { return };
+    assert!(bundle.open(&device).is_err());
 }

@@ -15,6 +15,8 @@ use zeroize::{Zeroize, Zeroizing};
 /// SHA-256.
 pub type Hash = [u8; 32];
 
+const EXPORT: &[u8] = b"doorframe/1 export";
+
 pub(crate) fn hash(parts: &[&[u8]]) -> Hash {
     let mut context = Context::new(&SHA256);
     parts.iter().for_each(|part| context.update(part));
@@ -37,6 +39,11 @@ impl VerifyingKey {
     pub(crate) fn verifies(&self, label: &[u8], message: &[u8], signature: &[u8; 64]) -> bool {
         let signed = [label, message].concat();
         UnparsedPublicKey::new(&ED25519, &self.0).verify(&signed, signature).is_ok()
+    }
+
+    /// Whether this key signed what an export says of itself.
+    pub fn verifies_export(&self, statement: &[u8], signature: &[u8; 64]) -> bool {
+        self.verifies(EXPORT, statement, signature)
     }
 
     /// First 8 bytes of its hash as four groups of hex digits: what two people compare.
@@ -76,6 +83,11 @@ impl SigningKey {
         let mut public = [0; 32];
         public.iter_mut().zip(self.0.public_key().as_ref()).for_each(|(to, from)| *to = *from);
         VerifyingKey(public)
+    }
+
+    /// Signs what an export says of itself (`docs/format.md`, "Proof of an export").
+    pub fn sign_export(&self, statement: &[u8]) -> [u8; 64] {
+        self.sign(EXPORT, statement)
     }
 
     pub(crate) fn sign(&self, label: &[u8], message: &[u8]) -> [u8; 64] {

@@ -17,6 +17,7 @@
 #![forbid(unsafe_code)]
 #![warn(clippy::indexing_slicing)]
 
+pub mod bundle;
 pub mod devices;
 pub mod drops;
 pub mod grant;

@@ -87,6 +87,13 @@ async fn sessions_and_protected_spans_come_and_go() {
     for (stored_us, is_protected) in wanted {
         assert_eq!(protected.contains(&at(stored_us)), is_protected, "{stored_us}");
     }
+    assert!(!protected.covers(Hour::of(START)));
+    let day = START - 1..=START + 24 * HOUR_US;
+    store.protect(&shelf, &day).await.unwrap();
+    let protected = store.protected(&shelf).await.unwrap();
+    let covered = |hours: i32| protected.covers(Hour(Hour::of(START).0.saturating_add_signed(hours)));
+    assert_eq!([-1, 0, 23, 24].map(covered), [false, true, true, false]);
+    store.unprotect(&shelf, &day).await.unwrap();
     store.unprotect(&shelf, &span).await.unwrap();
     assert!(store.protected(&shelf).await.unwrap().spans().is_empty());
     assert_eq!(store.hours(&shelf).await.unwrap(), [], "sessions and spans are no hours");

@@ -23,13 +23,13 @@ const base = `http://127.0.0.1:${server.address().port}/`;
 
 const ALL = [
   "live", "clock", "connecting", "unreachable", "refused", "waiting", "gone", "lost-hub", "stalled", "flipped", "opening", "wrong-device", "wrong-suite",
-  "alarm-identity", "alarm-tampered", "alarm-stale", "no-link", "bad-link", "no-webtransport",
+  "alarm-identity", "alarm-tampered", "alarm-stale", "no-link", "bad-link", "no-webtransport", "unrecorded", "tape",
 ];
 const states = process.argv.length > 2 ? process.argv.slice(2) : ALL;
-const SLOW = { gone: 4500, "lost-hub": 6000, stalled: 7500, flipped: 7500, "alarm-stale": 8000, "alarm-tampered": 5000, clock: 5000, unreachable: 2500, live: 4000 };
+const SLOW = { gone: 4500, "lost-hub": 6000, stalled: 7500, flipped: 7500, "alarm-stale": 8000, "alarm-tampered": 5000, clock: 5000, unreachable: 2500, live: 4000, tape: 3500, unrecorded: 3500 };
 const LOOKS = process.env.ALL_LOOKS
   ? [["phone", 390, 844, "dark"], ["phone-light", 390, 844, "light"], ["desktop", 1280, 800, "light"], ["desktop-dark", 1280, 800, "dark"], ["landscape", 844, 390, "dark"], ["small", 320, 568, "light"]]
-  : [["phone", 390, 844, "dark"], ["desktop", 1280, 800, "light"]];
+  : [["phone", 375, 812, "dark"], ["desktop", 1280, 800, "light"]];
 mkdirSync("dev/out/shots", { recursive: true });
 const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox"] });
 for (const state of states) {
@@ -51,8 +51,45 @@ for (const state of states) {
       await page.waitForTimeout(300);
       await page.screenshot({ path: `dev/out/shots/figures-${name}.png` });
     }
+    if (state === "tape") await tape(page, name);
     await page.close();
   }
+}
+
+/** Back along the bar, on a gap, while a finger moves, at another length, and to live again. */
+async function tape(page, name) {
+  const shot = async (what, wait = 1200) => {
+    await page.waitForTimeout(wait);
+    await page.screenshot({ path: `dev/out/shots/tape-${what}-${name}.png` });
+    const { state, message, tape } = await page.evaluate(() => window.doorframe);
+    console.log(`tape ${what} ${name}: ${state} “${message}” ${JSON.stringify(tape)}`);
+  };
+  const box = await page.locator("#bar").boundingBox();
+  const point = (share) => [box.x + box.width * share, box.y + 15];
+  await page.mouse.move(...point(0.8));
+  await page.mouse.down();
+  await page.mouse.move(...point(0.7), { steps: 6 });
+  await shot("held", 800);
+  await page.mouse.up();
+  await shot("playing", 2500);
+  await page.click("#play");
+  await page.keyboard.press(",");
+  await shot("paused");
+  await page.mouse.click(...point(0.52));
+  await shot("gap");
+  await page.click("#zoom-day");
+  await shot("day");
+  await page.click("#zoom-minutes");
+  await shot("minutes");
+  await page.click("#day");
+  await shot("calendar", 400);
+  await page.keyboard.press("Escape");
+  await page.mouse.click(...point(0.6));
+  await page.keyboard.press("Space");
+  for (let i = 0; i < 3; i++) await page.click("#speed");
+  await shot("fast", 3000);
+  await page.click("#go-live");
+  await shot("back", 700);
 }
 await browser.close();
 server.close();

@@ -2,11 +2,12 @@
 
 import { showBroken, watchCamera } from "../src/app.ts";
 import { type Bytes, concat, sha256 } from "../src/bytes.ts";
-import type { Carriage, CarriageEvent } from "../src/carriage.ts";
+import type { Carriage, CarriageEvent, Store } from "../src/carriage.ts";
 import { Feed } from "../src/feed.ts";
 import type { Link } from "../src/link.ts";
 import type { State } from "../src/status.ts";
 import { Camera, mediaObject } from "./camera.ts";
+import { FakeStore } from "./store.ts";
 
 const random = (length: number) => crypto.getRandomValues(new Uint8Array(length));
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -16,7 +17,7 @@ const EPOCH_MS = 2_000;
 const FPS = 30;
 
 /** A porch at dusk, a visitor walking by, and the time in the corner. */
-function paint(context: OffscreenCanvasRenderingContext2D, at: number): void {
+function paint(context: OffscreenCanvasRenderingContext2D, at: number, wall = Date.now()): void {
   const { width, height } = context.canvas;
   const sky = context.createLinearGradient(0, 0, 0, height);
   sky.addColorStop(0, "#2b3a55");
@@ -52,13 +53,40 @@ function paint(context: OffscreenCanvasRenderingContext2D, at: number): void {
   context.fillRect(width * 0.94, 0, width * 0.06, height);
   context.fillStyle = "#fff";
   context.font = `${Math.round(height / 28)}px monospace`;
-  context.fillText(new Date().toISOString().replace("T", "  ").slice(0, 20), width * 0.08, height * 0.95);
+  context.fillText(new Date(wall).toISOString().replace("T", "  ").slice(0, 20), width * 0.08, height * 0.95);
 }
 
-class FakeCarriage implements Carriage {
+/** Pictures of a moment, encoded one after the other. */
+let filming: Promise<unknown> = Promise.resolve();
+function film(at: number, count: number): Promise<Bytes[]> {
+  const made = filming.then(async () => {
+    const context = new OffscreenCanvas(640, 360).getContext("2d")!;
+    const units: Bytes[] = [];
+    const encoder = new VideoEncoder({
+      output: (chunk) => { const bytes = new Uint8Array(chunk.byteLength); chunk.copyTo(bytes); units.push(bytes); },
+      error: (error) => { throw error; },
+    });
+    encoder.configure({ codec: "avc1.42E01F", width: 640, height: 360, bitrate: 1_000_000, framerate: 10, latencyMode: "realtime", avc: { format: "annexb" } });
+    for (let i = 0; i < count; i++) {
+      paint(context, at + i * 100, at + i * 100);
+      const frame = new VideoFrame(context.canvas, { timestamp: i * 100_000 });
+      encoder.encode(frame, { keyFrame: i === 0 });
+      frame.close();
+    }
+    await encoder.flush();
+    encoder.close();
+    return units;
+  });
+  filming = made.catch(() => {});
+  return made;
+}
+
+class FakeCarriage implements Carriage, Store {
   readonly events = new Feed<CarriageEvent>();
+  get kept() { return wanted === "connecting" ? undefined : this.store.kept; }
+  fetch(session: string | undefined, track: string, group: number) { return this.store.fetch(session, track, group); }
   #following = false;
-  constructor(readonly camera: Camera, readonly start: number, readonly challenge: Bytes) {
+  constructor(readonly camera: Camera, readonly start: number, readonly challenge: Bytes, readonly store: FakeStore) {
     void this.#run();
   }
   follow(): void { this.#following = true; }
@@ -152,7 +180,10 @@ async function start(): Promise<void> {
     hub: new URL("https://hub.example:4443/home"), certificate: random(32), token: "-", camera: "front-door",
     identity: wanted === "alarm-identity" ? random(32) : camera.identity.publicKey, device,
   };
-  watchCamera(link, (challenge) => new FakeCarriage(camera, began, challenge));
+  const past = Date.now() - 30 * 3_600_000;
+  const recorded = await Camera.start({ ...camera.options, sessionSeed: random(32), session: random(16), root: random(32), start: past * 1000 });
+  const store = new FakeStore({ camera: recorded, start: past, kept: wanted !== "unrecorded", film, size: [640, 360] });
+  watchCamera(link, (challenge) => new FakeCarriage(camera, began, challenge, store));
 }
 
 void start();

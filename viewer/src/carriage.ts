@@ -31,6 +31,24 @@ export interface Carriage {
   reconnect(): void;
 }
 
+/** Where recordings come from: the hub's store, or a fake one in development. */
+export interface Store {
+  /** Recordings of the camera are announced; `undefined` while the hub may yet say so. */
+  readonly kept: boolean | undefined;
+  /**
+   * The objects of one group below `store/ALIAS`, or of one of its sessions. Rejects with a {@link FetchError}; `most` is the most bytes that
+   * are taken.
+   */
+  fetch(session: string | undefined, track: string, group: number, most: number): Promise<Bytes[]>;
+}
+
+/** Why a group did not come. */
+export class FetchError extends Error {
+  constructor(readonly why: "offline" | "absent" | "timeout" | "too-large" | "unsupported") {
+    super(why);
+  }
+}
+
 const FIRST_WAIT_MS = 250;
 const LONGEST_WAIT_MS = 4_000;
 /** After the hub refused the token: another try will rarely help. */
@@ -48,7 +66,14 @@ const PATIENCE_MS = { session: 60_000, manifest: 3_000, video: 150 };
 /** A subscription that ends while its broadcast stays is opened again after this. */
 const RESUBSCRIBE_MS = 500;
 
-export class HubCarriage implements Carriage {
+/** A hub says which recordings it has right after connecting. */
+const ANNOUNCED_MS = 2_500;
+/** From one object of an answer to the next. */
+const FETCH_TIMEOUT_MS = 8_000;
+/** Behind what is watched live. */
+const FETCH_PRIORITY = 0;
+
+export class HubCarriage implements Carriage, Store {
   readonly #feed = new Feed<CarriageEvent>();
   readonly #link: Link;
   readonly #challenge: Bytes;
@@ -56,6 +81,7 @@ export class HubCarriage implements Carriage {
   readonly #followed = new Map<string, AbortController>();
   #connectedAt = Infinity;
   #wake: () => void = () => {};
+  #recordings = false;
 
   /** `challenge`: offered to the camera to sign. */
   constructor(link: Link, challenge: Bytes) {
@@ -74,6 +100,39 @@ export class HubCarriage implements Carriage {
 
   reconnect(): void {
     this.#connection?.close();
+  }
+
+  get kept(): boolean | undefined {
+    if (this.#recordings) return true;
+    return performance.now() - this.#connectedAt > ANNOUNCED_MS ? false : undefined;
+  }
+
+  async fetch(session: string | undefined, track: string, group: number, most: number): Promise<Bytes[]> {
+    const connection = this.#connection;
+    if (!connection) throw new FetchError("offline");
+    if (connection.version !== PROTOCOLS[0]) throw new FetchError("unsupported");
+    const broadcast = connection.consume(session === undefined ? Path.from("store", this.#link.camera) : Path.from("store", this.#link.camera, session));
+    try {
+      const reader = await inTime(broadcast.track(track).fetchGroup(group, { priority: FETCH_PRIORITY }));
+      const objects: Bytes[] = [];
+      let size = 0;
+      try {
+        for (;;) {
+          const frame = await inTime(reader.readFrame());
+          if (!frame) return objects;
+          size += frame.payload.length;
+          if (size > most) throw new FetchError("too-large");
+          objects.push(frame.payload as Bytes);
+        }
+      } finally {
+        reader.close();
+      }
+    } catch (error) {
+      if (error instanceof FetchError) throw error;
+      throw new FetchError(this.#connection === connection ? "absent" : "offline");
+    } finally {
+      broadcast.close();
+    }
   }
 
   follow(session: string): void {
@@ -98,6 +157,7 @@ export class HubCarriage implements Carriage {
       const { code, reason } = await this.#connectOnce();
       for (const session of [...this.#followed.keys()]) this.unfollow(session);
       this.#connection = undefined;
+      this.#recordings = false;
       this.#feed.push({ kind: "disconnected", code, reason });
       if (performance.now() - this.#connectedAt > GOOD_AFTER_MS) wait = FIRST_WAIT_MS;
       this.#connectedAt = Infinity;
@@ -147,8 +207,11 @@ export class HubCarriage implements Carriage {
       this.#publishChallenge(connection);
       const announced = connection.announced(Path.from(this.#link.camera));
       void this.#readAnnouncements(announced);
+      const stores = connection.announced(Path.from("store"));
+      void this.#readStores(stores);
       const end = await closed;
       announced.close();
+      stores.close();
       return end;
     } catch (error) {
       clearTimeout(timer);
@@ -177,6 +240,18 @@ export class HubCarriage implements Carriage {
       }
     } catch {
       this.#connection?.close();
+    }
+  }
+
+  async #readStores(stores: Announce.Consumer): Promise<void> {
+    try {
+      for (;;) {
+        const event = await stores.next();
+        if (!event) return;
+        if (event.path === this.#link.camera) this.#recordings = event.active;
+      }
+    } catch {
+      // The connection is going; whoever reads the camera's announcements notices.
     }
   }
 
@@ -221,6 +296,17 @@ export class HubCarriage implements Carriage {
 
 function pause(ms: number): Promise<undefined> {
   return new Promise((resolve) => setTimeout(() => resolve(undefined), ms));
+}
+
+/** Rejects where it takes too long. What comes later is dropped with the reader. */
+async function inTime<T>(promise: Promise<T>): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => { timer = setTimeout(() => reject(new FetchError("timeout")), FETCH_TIMEOUT_MS); });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 function words(error: unknown): string {

@@ -35,14 +35,15 @@ export class DeviceKey {
   }
 
   /** `undefined` if it was not sealed to this device, for this session and body. */
-  async open(manifest: SessionManifest, entry: Recipient): Promise<Bytes | undefined> {
+  open(manifest: SessionManifest, entry: Recipient): Promise<Bytes | undefined> {
+    return this.openSealed(hpkeInfo(manifest.session), manifest.body, entry.encapsulated, entry.ciphertext);
+  }
+
+  /** `undefined` if it was not sealed to this device, with this `info` and `aad`. */
+  async openSealed(info: Bytes, aad: Bytes, encapsulated: Bytes, ciphertext: Bytes): Promise<Bytes | undefined> {
     try {
-      const context = await suite.createRecipientContext({
-        recipientKey: this.handle,
-        enc: entry.encapsulated.slice().buffer,
-        info: hpkeInfo(manifest.session).buffer,
-      });
-      return new Uint8Array(await context.open(entry.ciphertext.slice().buffer, manifest.body.slice().buffer));
+      const context = await suite.createRecipientContext({ recipientKey: this.handle, enc: encapsulated.slice().buffer, info: info.buffer });
+      return new Uint8Array(await context.open(ciphertext.slice().buffer, aad.slice().buffer));
     } catch {
       return undefined;
     }

@@ -30,6 +30,12 @@ export function childNode(node: Bytes, bit: 0 | 1): Promise<Bytes> {
   return hmacSha256(node, NODE, new Uint8Array([bit, 1]));
 }
 
+/** The keys of an epoch and track from the epoch's leaf. */
+export async function epochKeysOf(leaf: Bytes, session: Bytes, epoch: number, track: string): Promise<EpochKeys> {
+  const keys = await hkdfExpand(leaf, concat(EPOCH, session, u32(epoch), ascii(track)), 96);
+  return { base: keys.slice(0, 32), commitment: keys.slice(32, 64) };
+}
+
 /** Keeps the way down to the epoch asked for last: the next epoch then costs two HMACs on average, not `depth`. */
 export class KeyTree {
   readonly #root: Bytes;
@@ -66,8 +72,6 @@ export class KeyTree {
   }
 
   async epochKeys(epoch: number, track: string): Promise<EpochKeys> {
-    const info = concat(EPOCH, this.#session, u32(epoch), ascii(track));
-    const keys = await hkdfExpand(await this.leaf(epoch), info, 96);
-    return { base: keys.slice(0, 32), commitment: keys.slice(32, 64) };
+    return epochKeysOf(await this.leaf(epoch), this.#session, epoch, track);
   }
 }

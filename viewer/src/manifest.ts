@@ -110,7 +110,7 @@ export function parseSealedRoot(plaintext: Uint8Array): SealedRoot | undefined {
 }
 
 /** `undefined` unless it is 1 to 16 bytes of printable ASCII. */
-function trackName(reader: Reader): string | undefined {
+export function trackName(reader: Reader): string | undefined {
   const length = reader.u8();
   if (length < 1 || length > 16) return undefined;
   const name = reader.bytes(length);
@@ -172,7 +172,7 @@ export function parseClosing(record: Uint8Array): Closing | undefined {
 }
 
 /** What a signature is for. */
-export type Purpose = "session manifest" | "session certificate" | "opening" | "closing";
+export type Purpose = "session manifest" | "session certificate" | "opening" | "closing" | "grant" | "bundle";
 
 /** An Ed25519 public key, ready to verify with. `undefined` where the bytes are no key. */
 export async function importVerifier(publicKey: Bytes): Promise<CryptoKey | undefined> {

@@ -6,10 +6,10 @@ import { type Bytes, equal, sha256 } from "./bytes.ts";
 import { DeviceKey } from "./envelope.ts";
 import { Chain, EpochRecord } from "./epoch.ts";
 import { Freshness, type Fresh } from "./freshness.ts";
-import { KeyTree } from "./keys.ts";
-import { importVerifier, type Opening, parseClosing, parseOpening, parseSealedRoot, parseSession, verify } from "./manifest.ts";
+import { type Opening, parseClosing, parseOpening, verify } from "./manifest.ts";
 import { type AccessUnit, parseMediaObject } from "./media.ts";
-import { parseHeader, SframeKey, SUITE_AES_256_GCM } from "./sframe.ts";
+import { type OpenedSession, openSession } from "./session.ts";
+import { parseHeader, SframeKey } from "./sframe.ts";
 
 export const LAYERS = [
   "session.malformed", "session.suite", "session.id", "session.signature", "session.recipient", "session.hpke", "session.identity", "session.certificate",
@@ -62,12 +62,6 @@ const EPOCHS = 8;
 /** Most bytes that wait for a session manifest or an opening to arrive. */
 const HELD_BYTES = 8 << 20;
 
-interface Accepted {
-  id: Bytes;
-  tree: KeyTree;
-  verifier: CryptoKey;
-}
-
 type Arrival = { record: "opening" | "closing" | "object"; epoch: number; bytes: Bytes; now: number };
 
 export class Opener {
@@ -83,7 +77,7 @@ export class Opener {
   readonly #freshness: Freshness;
   readonly #epochs = new Map<number, EpochRecord>();
   #device: Promise<DeviceKey> | undefined;
-  #accepted: Accepted | undefined;
+  #accepted: OpenedSession | undefined;
   #early: Arrival[] = [];
   #heldBytes = 0;
   #newest = -1;
@@ -158,27 +152,10 @@ export class Opener {
       this.dropped[layer] = (this.dropped[layer] ?? 0) + 1;
       out.push(suite === undefined ? { kind: "refused", layer } : { kind: "refused", layer, suite });
     };
-    const manifest = parseSession(bytes);
-    if (!manifest) return refuse("session.malformed");
-    if (manifest.suite !== SUITE_AES_256_GCM) return refuse("session.suite", manifest.suite);
-    if (this.#options.session && !equal(manifest.session, this.#options.session)) return refuse("session.id");
-    const verifier = await importVerifier(manifest.publicKey);
-    if (!verifier || !(await verify(verifier, "session manifest", manifest.signed, manifest.signature))) return refuse("session.signature");
-
-    this.#device ??= DeviceKey.fromSeed(this.#options.device);
-    const device = await this.#device;
-    const entries = await device.entries(manifest);
-    if (entries.length === 0) return refuse("session.recipient");
-    let plaintext: Bytes | undefined;
-    for (const entry of entries) plaintext ??= await device.open(manifest, entry);
-    const sealed = plaintext && parseSealedRoot(plaintext);
-    if (!sealed) return refuse("session.hpke");
-    if (!equal(sealed.identity, this.#options.identity)) return refuse("session.identity");
-    const identity = await importVerifier(sealed.identity);
-    if (!(await verify(identity, "session certificate", manifest.body, sealed.certificate))) return refuse("session.certificate");
-
-    const id = manifest.session.slice();
-    this.#accepted = { id, verifier, tree: new KeyTree(sealed.root, manifest.depth, id) };
+    const session = await openSession(bytes, this.#options, () => (this.#device ??= DeviceKey.fromSeed(this.#options.device)));
+    if ("layer" in session) return refuse(session.layer, session.suite);
+    const { id, manifest } = session;
+    this.#accepted = session;
     const { start, epochLengthMs, deviceListVersion } = manifest;
     out.push({ kind: "session", facts: { id, start, epochLengthMs, deviceListVersion } });
     const early = this.#early;
@@ -204,7 +181,7 @@ export class Opener {
   }
 
   /** `undefined` if the epoch is none of this session or too far back. */
-  #record(accepted: Accepted, epoch: number): EpochRecord | undefined {
+  #record(accepted: OpenedSession, epoch: number): EpochRecord | undefined {
     if (!accepted.tree.covers(epoch) || epoch <= this.#newest - EPOCHS) return undefined;
     let record = this.#epochs.get(epoch);
     if (!record) {
@@ -214,7 +191,7 @@ export class Opener {
     return record;
   }
 
-  async #opening(accepted: Accepted, { epoch, bytes, now }: Arrival, out: OpenerEvent[]): Promise<void> {
+  async #opening(accepted: OpenedSession, { epoch, bytes, now }: Arrival, out: OpenerEvent[]): Promise<void> {
     const opening = parseOpening(bytes);
     if (!opening) return this.#drop("opening.malformed", out);
     if (!equal(opening.session, accepted.id)) return this.#drop("opening.session", out);
@@ -275,7 +252,7 @@ export class Opener {
     if (before && record.opening && !equal(record.opening.closingBefore, before)) this.#alarm("opening.chain", record.epoch, out);
   }
 
-  async #object(accepted: Accepted, arrival: Arrival, out: OpenerEvent[]): Promise<void> {
+  async #object(accepted: OpenedSession, arrival: Arrival, out: OpenerEvent[]): Promise<void> {
     const { epoch, bytes } = arrival;
     const record = this.#record(accepted, epoch);
     if (!record) return this.#drop("object.old", out);
@@ -301,7 +278,7 @@ export class Opener {
     await this.#judge(record, out);
   }
 
-  async #closing(accepted: Accepted, arrival: Arrival, out: OpenerEvent[]): Promise<void> {
+  async #closing(accepted: OpenedSession, arrival: Arrival, out: OpenerEvent[]): Promise<void> {
     const { epoch, bytes } = arrival;
     const closing = parseClosing(bytes);
     if (!closing) return this.#drop("closing.malformed", out);

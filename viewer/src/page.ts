@@ -7,7 +7,7 @@ export interface Details {
   session: string;
   epoch: number;
   deviceListVersion: number | undefined;
-  fresh: "proved" | "claimed" | "stale" | undefined;
+  fresh: "proved" | "claimed" | "stale" | "recorded" | undefined;
 }
 
 export interface Figures {
@@ -27,6 +27,7 @@ const FRESH_WORDS = {
   proved: "Live, proved: the camera signed a number that this page drew",
   claimed: "Live by the camera's clock, which agrees with this device's",
   stale: "Not live: the camera's clock is too far from this device's",
+  recorded: "No: this was recorded. Signatures, number and order of its pictures were checked",
 };
 
 export class Page {
@@ -67,7 +68,9 @@ export class Page {
     const lock = status.lock === "opening" && pictured ? "Not live" : LOCK_WORDS[status.lock];
     put("lock-words", lock);
     put("about-lock", lock);
-    put("hint", status.hint ?? "");
+    const recorded = status.state === "recorded";
+    put("hint", recorded ? "" : (status.hint ?? ""));
+    put("note", recorded ? (status.hint ?? "") : "");
     // Assertive before the words change, or the change is announced politely.
     this.#notice.setAttribute("aria-live", status.tone === "alarm" ? "assertive" : "polite");
     put("notice-title", status.title);

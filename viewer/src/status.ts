@@ -5,7 +5,7 @@ import type { Layer } from "./opener.ts";
 export type State =
   | "no-link" | "bad-link" | "insecure" | "no-webtransport" | "no-webcodecs" | "no-crypto"
   | "connecting" | "unreachable" | "refused" | "waiting" | "gone" | "opening" | "checking" | "live" | "stalled"
-  | "wrong-device" | "wrong-suite" | "undecodable" | "alarm-identity" | "alarm-forged" | "alarm-tampered" | "alarm-stale";
+  | "recorded" | "wrong-device" | "wrong-suite" | "undecodable" | "alarm-identity" | "alarm-forged" | "alarm-tampered" | "alarm-stale";
 
 export interface Status {
   state: State;

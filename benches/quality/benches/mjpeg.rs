@@ -1,5 +1,6 @@
 //! A 1080p Motion JPEG picture to I420, next to libjpeg-turbo. Input: the first picture of `assets/car_1080p25.264`, as
-//! libjpeg-turbo compresses it at quality 85.
+//! libjpeg-turbo compresses it at quality 85. `ours` is for anybody's JPEGs, `ours_own_camera` for those of a V4L2 camera in
+//! a build with feature `turbojpeg`.
 //!
 //! `cargo bench -p doorframe-quality --features turbojpeg` builds libjpeg-turbo from source, with cmake and nasm.
 
@@ -9,7 +10,7 @@
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use doorframe_codec::access_unit::{AccessUnit, Codec, Kind};
 use doorframe_codec::clip::annexb;
-use doorframe_codec::convert::Converter;
+use doorframe_codec::convert::{Converter, JpegOrigin};
 use doorframe_codec::decoder::Limits;
 use doorframe_codec::frame::{Format, Frame, Plane};
 use doorframe_codec::h264::openh264::Openh264Decoder;
@@ -27,7 +28,7 @@ fn picture(size: Size) -> Picture {
     let found = annexb::access_units(&clip).any(|data| {
         let (layer, at) = (TemporalLayer::BASE, MediaTime::default());
         let unit = AccessUnit { codec: Codec::H264, kind: Kind::Keyframe, layer, size, at, data };
-        decoder.decode(&unit, &mut picture).unwrap()
+        decoder.decode(&unit, &mut picture).unwrap().is_picture()
     });
     assert!(found && picture.size() == size);
     picture
@@ -59,10 +60,12 @@ fn mjpeg(c: &mut Criterion) {
         let color = Color { range: Range::Full, matrix: Matrix::Bt601 };
         let planes = [Plane { data: &jpeg, stride: 0 }];
         let frame = Frame::new(Format::Mjpeg, size, color, Uptime::default(), &planes).unwrap();
-        let (mut converter, mut picture) = (Converter::new(), Picture::black(size, color));
-        group.bench_function("ours", |b| b.iter(|| converter.convert(black_box(&frame), &mut picture).unwrap()));
-        let db = picture.psnr_y(&original).unwrap();
-        assert!(db > 35.0, "what comes out is the picture: {db} dB");
+        for (id, origin) in [("ours", JpegOrigin::Anywhere), ("ours_own_camera", JpegOrigin::OwnCamera)] {
+            let (mut converter, mut picture) = (Converter::with_jpegs(origin), Picture::black(size, color));
+            group.bench_function(id, |b| b.iter(|| converter.convert(black_box(&frame), &mut picture).unwrap()));
+            let db = picture.psnr_y(&original).unwrap();
+            assert!(db > 35.0, "what comes out is the picture: {db} dB");
+        }
 
         // It leaves chroma as it is in the JPEG: of 4:2:2 it is spared to halve the rows.
         let (width, height) = (1920, 1080);

@@ -5,6 +5,8 @@
 
 mod layers;
 mod raw;
+#[cfg(feature = "av1")]
+mod still;
 
 use crate::access_unit::{AccessUnit, Codec, Kind};
 use crate::encoder::{Checked, Config, ConfigError, EncodeError, Encoder};
@@ -14,6 +16,10 @@ use layers::Step;
 use libaom_sys as sys;
 use raw::{Coded, HZ, Raw, Status};
 use std::ffi::{c_int, c_uint};
+
+pub(crate) use raw::version;
+#[cfg(feature = "av1")]
+pub(crate) use still::still;
 
 const NAME: &str = "libaom";
 
@@ -192,7 +198,7 @@ impl Encoder for AomEncoder {
     }
 
     fn name(&self) -> String {
-        format!("libaom {}, speed {SPEED}", raw::version())
+        format!("libaom {}, speed {SPEED}", version())
     }
 }
 
@@ -208,7 +214,7 @@ fn ticks(rate: FrameRate) -> u32 {
 
 /// The settings. What is not set here is the library's default for live encoding.
 fn settings(config: &Config) -> Result<sys::aom_codec_enc_cfg, Status> {
-    let mut settings = raw::realtime_settings()?;
+    let mut settings = raw::settings(sys::AOM_USAGE_REALTIME)?;
     settings.g_w = config.size.width();
     settings.g_h = config.size.height();
     settings.g_threads = config.threads.into();
@@ -253,11 +259,6 @@ fn controls(config: &Config, color: Color) -> impl Iterator<Item = (c_uint, c_in
     /// When the prices of modes, vectors and coefficients are looked up anew; at every superblock, as by default, takes
     /// half of the time.
     const ONCE_A_PICTURE: c_int = 3;
-    // Code points of ITU-T H.273: primaries, transfer, matrix.
-    let [primaries, transfer, matrix] = match color.matrix {
-        Matrix::Bt601 => [6; 3],
-        Matrix::Bt709 => [1; 3],
-    };
     let values = [
         (sys::AOME_SET_CPUUSED, SPEED),
         // Cyclic refresh: parts of the picture get more bits in turn, which is what a still scene gains by.
@@ -268,12 +269,23 @@ fn controls(config: &Config, color: Color) -> impl Iterator<Item = (c_uint, c_in
         (sys::AV1E_SET_COEFF_COST_UPD_FREQ, ONCE_A_PICTURE),
         (sys::AV1E_SET_MODE_COST_UPD_FREQ, ONCE_A_PICTURE),
         (sys::AV1E_SET_MV_COST_UPD_FREQ, ONCE_A_PICTURE),
+    ];
+    values.into_iter().chain(description(color)).chain(UNUSED.map(|tool| (tool, 0)))
+}
+
+/// What the stream says of its colour.
+fn description(color: Color) -> [(c_uint, c_int); 4] {
+    // Code points of ITU-T H.273: primaries, transfer, matrix.
+    let [primaries, transfer, matrix] = match color.matrix {
+        Matrix::Bt601 => [6; 3],
+        Matrix::Bt709 => [1; 3],
+    };
+    [
         (sys::AV1E_SET_COLOR_PRIMARIES, primaries),
         (sys::AV1E_SET_TRANSFER_CHARACTERISTICS, transfer),
         (sys::AV1E_SET_MATRIX_COEFFICIENTS, matrix),
         (sys::AV1E_SET_COLOR_RANGE, c_int::from(color.range == Range::Full)),
-    ];
-    values.into_iter().chain(UNUSED.map(|tool| (tool, 0)))
+    ]
 }
 
 #[cfg(test)]

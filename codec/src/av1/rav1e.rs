@@ -16,6 +16,9 @@
 //! [xiph/rav1e #2267]: https://github.com/xiph/rav1e/issues/2267
 //! [#1700]: https://github.com/xiph/rav1e/issues/1700
 
+#[cfg(not(feature = "aom"))]
+mod still;
+
 use crate::access_unit::{AccessUnit, Codec, Kind};
 use crate::encoder::{Checked, Config, ConfigError, EncodeError, Encoder};
 use crate::picture::Picture;
@@ -26,6 +29,9 @@ use ::rav1e::prelude::{
     TransferCharacteristics, Tune,
 };
 use std::collections::VecDeque;
+
+#[cfg(not(feature = "aom"))]
+pub(crate) use still::still;
 
 const NAME: &str = "rav1e";
 
@@ -208,14 +214,14 @@ fn context(config: &Config, effort: Effort, color: Color) -> Option<Context<u8>>
     ::rav1e::Config::new().with_encoder_config(settings).with_threads(threads).new_context().ok()
 }
 
-pub(super) fn pixel_range(color: Color) -> PixelRange {
+fn pixel_range(color: Color) -> PixelRange {
     match color.range {
         Range::Limited => PixelRange::Limited,
         Range::Full => PixelRange::Full,
     }
 }
 
-pub(super) fn description(color: Color) -> ColorDescription {
+fn description(color: Color) -> ColorDescription {
     match color.matrix {
         Matrix::Bt601 => ColorDescription {
             color_primaries: ColorPrimaries::BT601,

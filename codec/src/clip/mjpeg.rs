@@ -14,6 +14,8 @@ pub struct Jpeg {
     pub size: Option<Size>,
     /// Whether it carries Huffman tables; without, the standard ones are meant (ITU-T T.81 annex K.3).
     pub huffman_tables: bool,
+    /// Whether it is coded as cameras code: sequential, by Huffman codes (ITU-T T.81 frames SOF0 and SOF1), in one scan.
+    pub plain: bool,
 }
 
 const SOI: u8 = 0xd8;
@@ -27,7 +29,8 @@ const DHT: u8 = 0xc4;
 pub fn scan(bytes: &[u8]) -> Option<Jpeg> {
     let mut rest = bytes.strip_prefix(&[0xff, SOI, 0xff])?;
     // A JPEG begins with two markers in a row; the second is read again below.
-    let mut jpeg = Jpeg { len: bytes.len(), complete: false, size: None, huffman_tables: false };
+    let mut jpeg = Jpeg { len: bytes.len(), complete: false, size: None, huffman_tables: false, plain: false };
+    let (mut frames, mut scans, mut sequential) = (0_usize, 0_usize, false);
     rest = bytes.get(bytes.len() - rest.len() - 1..)?;
     loop {
         let at = bytes.len() - rest.len();
@@ -43,9 +46,15 @@ pub fn scan(bytes: &[u8]) -> Option<Jpeg> {
                 let Some((segment, after)) = split_segment(after) else { return Some(jpeg) };
                 match marker {
                     DHT => jpeg.huffman_tables = true,
-                    0xc0..=0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf => jpeg.size = frame_size(segment),
+                    0xc0..=0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf => {
+                        jpeg.size = frame_size(segment);
+                        frames += 1;
+                        sequential = marker <= 0xc1;
+                    }
+                    SOS => scans += 1,
                     _ => {}
                 }
+                jpeg.plain = sequential && frames == 1 && scans == 1;
                 rest = if marker == SOS { skip_entropy_coded(after) } else { after };
             }
         }
@@ -54,9 +63,14 @@ pub fn scan(bytes: &[u8]) -> Option<Jpeg> {
 
 /// The marker that `bytes` begin with, and what follows; bytes before it that are no marker are passed over.
 fn next_marker(bytes: &[u8]) -> Option<(u8, &[u8])> {
-    let at = bytes.windows(2).position(|two| matches!(two, [0xff, code] if !matches!(code, 0 | 0xff)))?;
+    let at = find_marker(bytes, |code| !matches!(code, 0 | 0xff))?;
     let (&code, after) = bytes.get(at + 1..)?.split_first()?;
     Some((code, after))
+}
+
+/// Where the first 0xff is that one of these codes follows. A JPEG is searched to its end, but has few of that byte.
+fn find_marker(bytes: &[u8], wanted: impl Fn(u8) -> bool) -> Option<usize> {
+    memchr::memchr_iter(0xff, bytes).find(|at| bytes.get(at + 1).is_some_and(|&code| wanted(code)))
 }
 
 /// The content of a segment, and what follows it.
@@ -67,10 +81,7 @@ fn split_segment(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 
 /// What follows entropy-coded data: from the next marker that is no restart marker on.
 fn skip_entropy_coded(bytes: &[u8]) -> &[u8] {
-    let end = bytes
-        .windows(2)
-        .position(|two| matches!(two, [0xff, code] if !matches!(code, 0 | 0xff | 0xd0..=0xd7)))
-        .unwrap_or(bytes.len());
+    let end = find_marker(bytes, |code| !matches!(code, 0 | 0xff | 0xd0..=0xd7)).unwrap_or(bytes.len());
     bytes.get(end..).unwrap_or_default()
 }
 
@@ -139,7 +150,18 @@ mod tests {
         let found = scan(&bytes).unwrap();
         assert_eq!((found.len, found.complete), (bytes.len() - 9, true));
         assert_eq!(found.size, Size::new(64, 32));
-        assert!(!found.huffman_tables);
+        assert!(!found.huffman_tables && found.plain);
+    }
+
+    #[test]
+    fn only_one_sequential_scan_is_plain() {
+        let one = jpeg(64, &[1]);
+        let (picture, end) = one.split_at(one.len() - 2);
+        let two = [picture, &[0xff, 0xda, 0, 3, 0, 1], end].concat();
+        let progressive = one.iter().map(|&byte| if byte == 0xc0 { 0xc2 } else { byte }).collect();
+        for (bytes, plain) in [(one.clone(), true), (two, false), (progressive, false)] {
+            assert_eq!(scan(&bytes).map(|found| (found.complete, found.plain)), Some((true, plain)));
+        }
     }
 
     #[test]

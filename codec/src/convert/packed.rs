@@ -74,7 +74,7 @@ fn part<const LUMA: usize>(
     for ((upper, lower), ((to_upper, to_lower), mixed)) in upper.iter().zip(lower).zip(to) {
         *to_upper = upper[LUMA];
         *to_lower = lower[LUMA];
-        *mixed = ((u16::from(upper[1 - LUMA]) + u16::from(lower[1 - LUMA]) + 1) >> 1) as u8;
+        *mixed = mean(upper[1 - LUMA], lower[1 - LUMA]);
     }
 }
 
@@ -86,23 +86,52 @@ fn split(from: &[u8], first: &mut [u8], second: &mut [u8]) {
     }
 }
 
-/// Interleaved Y, Cb, Cr at full resolution to planes: luma as it is, chroma as the mean of two by two.
-pub(super) fn subsample(from: &[u8], stride: usize, width: usize, [y, u, v]: [&mut [u8]; 3]) {
-    let luma = y.chunks_exact_mut(width * 2);
-    let chroma = u.chunks_exact_mut(width / 2).zip(v.chunks_exact_mut(width / 2));
-    for ((luma, (u, v)), rows) in luma.zip(chroma).zip(from.chunks_exact(stride * 2)) {
-        let (upper, lower) = rows.split_at(stride);
-        let (luma_upper, luma_lower) = luma.split_at_mut(width);
-        let sources = upper.as_chunks().0.iter().zip(lower.as_chunks().0);
-        let lumas = luma_upper.as_chunks_mut().0.iter_mut().zip(luma_lower.as_chunks_mut().0);
-        let mean =
-            |a: u8, b: u8, c: u8, d: u8| ((u16::from(a) + u16::from(b) + u16::from(c) + u16::from(d) + 2) / 4) as u8;
-        for (((a, b), (to_a, to_b)), (u, v)) in sources.zip(lumas).zip(u.iter_mut().zip(v)) {
-            let (&[y0, u0, v0, y1, u1, v1], &[y2, u2, v2, y3, u3, v3]) = (a, b);
-            *to_a = [y0, y1];
-            *to_b = [y2, y3];
-            *u = mean(u0, u1, u2, u3);
-            *v = mean(v0, v1, v2, v3);
-        }
+/// Brings a plane of chroma to half of both sides of its luma, `width` samples a row. `ratio` is how many samples of luma
+/// there are for one of it, across and down: 1, of which two are averaged and rounded up, 2, or 4, each of which is used
+/// twice.
+pub(super) fn halve(from: &Plane<'_>, ratio: (usize, usize), width: usize, to: &mut [u8]) {
+    dispatch!(Level::new(), _simd => match ratio {
+        (2, 2) => copy_rows(from, width, to),
+        (1, down) => halve_as(from, down, width, to, one_of_two),
+        (2, down) => halve_as(from, down, width, to, one_of_one),
+        (_, down) => halve_as(from, down, width, to, two_of_one),
+    });
+}
+
+#[inline(always)]
+fn halve_as(from: &Plane<'_>, down: usize, width: usize, to: &mut [u8], across: impl Fn(&[u8], &[u8], &mut [u8])) {
+    let row = |index: usize| from.data.get(index * from.stride..).map(|rest| rest.get(..from.stride).unwrap_or(rest));
+    for (index, to) in to.chunks_exact_mut(width).enumerate() {
+        // The first and the last of the rows that it stands for.
+        let (upper, lower) = (index * 2 / down, (index * 2 + 1) / down);
+        // An odd number of rows has no partner for the last.
+        let Some(upper) = row(upper) else { return };
+        across(upper, row(lower).unwrap_or(upper), to);
     }
+}
+
+#[inline(always)]
+fn one_of_two(upper: &[u8], lower: &[u8], to: &mut [u8]) {
+    for ((to, &[a, b]), &[c, d]) in to.iter_mut().zip(upper.as_chunks().0).zip(lower.as_chunks().0) {
+        *to = ((u16::from(a) + u16::from(b) + u16::from(c) + u16::from(d) + 2) / 4) as u8;
+    }
+}
+
+#[inline(always)]
+fn one_of_one(upper: &[u8], lower: &[u8], to: &mut [u8]) {
+    for ((to, &a), &b) in to.iter_mut().zip(upper).zip(lower) {
+        *to = mean(a, b);
+    }
+}
+
+#[inline(always)]
+fn two_of_one(upper: &[u8], lower: &[u8], to: &mut [u8]) {
+    for ((to, &a), &b) in to.chunks_mut(2).zip(upper).zip(lower) {
+        to.fill(mean(a, b));
+    }
+}
+
+#[inline(always)]
+fn mean(a: u8, b: u8) -> u8 {
+    ((u16::from(a) + u16::from(b) + 1) >> 1) as u8
 }

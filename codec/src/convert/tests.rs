@@ -2,10 +2,6 @@ use super::*;
 use crate::units::Uptime;
 use proptest::prelude::*;
 
-const JPEG_420: &[u8] = include_bytes!("../../testdata/halves_420.jpg");
-const JPEG_422: &[u8] = include_bytes!("../../testdata/halves_422.jpg");
-const JPEG_GREY: &[u8] = include_bytes!("../../testdata/halves_grey.jpg");
-
 fn size(width: u32, height: u32) -> Size {
     Size::new(width, height).unwrap()
 }
@@ -15,10 +11,6 @@ fn convert(format: Format, at: Size, planes: &[Plane<'_>]) -> Result<Picture, Co
     let mut picture = Picture::black(size(2, 2), Color::default());
     Converter::new().convert(&frame, &mut picture)?;
     Ok(picture)
-}
-
-fn jpeg(data: &[u8], at: Size) -> Result<Picture, ConvertError> {
-    convert(Format::Mjpeg, at, &[Plane { data, stride: 0 }])
 }
 
 #[test]
@@ -116,61 +108,7 @@ fn packed_422_is_unpacked_whether_or_not_its_last_row_fills_its_stride() {
     }
 }
 
-#[test]
-fn jpegs_of_every_camera_kind_show_their_colours_and_say_full_range() {
-    for (data, right) in [(JPEG_420, [193, 37, 150]), (JPEG_422, [193, 37, 150]), (JPEG_GREY, [182, 128, 128])] {
-        let picture = jpeg(data, size(36, 18)).unwrap();
-        assert_eq!(picture.color(), Color { range: Range::Full, matrix: Matrix::Bt601 });
-        let [y, u, v] = picture.planes();
-        let near = |found: u8, wanted: u8| assert!(found.abs_diff(wanted) <= 2, "found {found}, wanted {wanted}");
-        near(y[36 * 5 + 30], right[0]);
-        near(u[18 * 2 + 15], right[1]);
-        near(v[18 * 2 + 15], right[2]);
-        assert!(y[36 * 5 + 3].abs_diff(right[0]) > 80, "left half is another colour");
-    }
-}
-
-#[test]
-fn a_jpeg_without_huffman_tables_has_the_standard_ones() {
-    let whole = jpeg(JPEG_420, size(36, 18)).unwrap();
-    let mut bare = JPEG_420.to_vec();
-    while let Some(at) = bare.windows(2).position(|two| two == [0xff, 0xc4]) {
-        let len = usize::from(u16::from_be_bytes([bare[at + 2], bare[at + 3]]));
-        bare.drain(at..at + 2 + len);
-    }
-    assert!(bare.len() < JPEG_420.len());
-    assert_eq!(jpeg(&bare, size(36, 18)), Ok(whole));
-}
-
-#[test]
-fn a_jpeg_cut_short_is_damaged_and_one_of_another_size_is_refused() {
-    let cut = &JPEG_420[..JPEG_420.len() - 12];
-    assert_eq!(jpeg(cut, size(36, 18)), Err(ConvertError::Jpeg { bytes: cut.len() }));
-    let frame = size(640, 480);
-    assert_eq!(jpeg(JPEG_420, frame), Err(ConvertError::JpegSize { width: 36, height: 18, frame }));
-    assert!(jpeg(JPEG_420, size(30, 10)).is_ok_and(|picture| picture.size() == size(30, 10)), "padding is cropped");
-}
-
-#[test]
-fn bytes_after_a_jpeg_are_the_drivers_affair() {
-    let padded = [JPEG_420, &[0; 100]].concat();
-    assert_eq!(jpeg(&padded, size(36, 18)), jpeg(JPEG_420, size(36, 18)));
-}
-
 proptest! {
-    #[test]
-    fn damaged_jpegs_never_panic(
-        which in 0..3_usize,
-        flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..12),
-    ) {
-        let mut data = [JPEG_420, JPEG_422, JPEG_GREY][which].to_vec();
-        for (at, value) in flips {
-            let at = at.index(data.len());
-            data[at] = value;
-        }
-        let _ = jpeg(&data, size(36, 18));
-    }
-
     #[test]
     fn any_frame_of_any_format_becomes_a_picture_of_even_sides(
         (width, height) in (2..40_u32, 2..20_u32),

@@ -145,7 +145,7 @@ impl DeviceList {
         self.signed_by(signers)
     }
 
-    /// Takes it as the list that follows `before`, signed by an owner of that one.
+    /// Takes it as the list that follows `before`, signed by an owner of that one or by its recovery key.
     ///
     /// # Errors
     /// If it is of another home, its signature does not hold, its signer is no owner on `before`, or it is not the version that
@@ -162,7 +162,7 @@ impl DeviceList {
             return Err(ListRefused::Gap { given: self.version, ours: ours.version });
         }
         let follows = self.before == ours.hash();
-        let checked = self.signed_by(owners(&ours.devices))?;
+        let checked = self.signed_by(signers(&ours.devices))?;
         // Only now: what no owner signed proves nothing about owners.
         if !follows {
             return Err(ListRefused::Forked { version: ours.version, signer: checked.list.signer });
@@ -277,6 +277,12 @@ impl CheckedList {
 
 fn owners(devices: &[Device]) -> Vec<VerifyingKey> {
     devices.iter().filter(|device| device.role == Role::Owner).map(|device| device.signer).collect()
+}
+
+/// Who may sign the list that follows: the owners, and the recovery keys, or who has lost his only phone could never be an owner again.
+fn signers(devices: &[Device]) -> Vec<VerifyingKey> {
+    let may = |device: &&Device| matches!(device.role, Role::Owner | Role::Recovery);
+    devices.iter().filter(may).map(|device| device.signer).collect()
 }
 
 /// The rules that hold within one list.
@@ -437,11 +443,17 @@ mod tests {
     }
 
     #[test]
-    fn a_recovery_key_signs_no_list() {
+    fn a_recovery_key_makes_a_new_owner_but_no_first_list() {
         let mut devices = family();
         devices.push(device(Role::Recovery, 5));
         let before = CheckedList::first(HOME, MADE, &devices, &signer(1)).unwrap();
-        let refused = before.next(MADE + 1, &family(), &signer(5)).unwrap_err();
+        let new_phone = [device(Role::Owner, 9), device(Role::Recovery, 5)];
+        assert_eq!(before.next(MADE + 1, &new_phone, &signer(5)).unwrap().list().version(), 2);
+        let refused = CheckedList::first(HOME, MADE, &devices, &signer(5)).unwrap_err();
+        assert_eq!(refused, ListRefused::NotOwner(signer(5).verifying_key()));
+        // What its owner took off the list signs nothing any more.
+        let without = before.next(MADE + 1, &family(), &signer(1)).unwrap();
+        let refused = without.next(MADE + 2, &new_phone, &signer(5)).unwrap_err();
         assert_eq!(refused, ListRefused::NotOwner(signer(5).verifying_key()));
     }
 

@@ -22,7 +22,12 @@ impl Chain {
 
     /// Adds the next object, as sealed.
     pub fn add(&mut self, object: &[u8]) {
-        self.hash = hash(&[&self.hash, &hash(&[object])]);
+        self.add_hash(&hash(&[object]));
+    }
+
+    /// Adds the next object by its hash, for whoever has no more of it.
+    pub fn add_hash(&mut self, object: &Hash) {
+        self.hash = hash(&[&self.hash, object]);
         self.objects = self.objects.saturating_add(1);
     }
 

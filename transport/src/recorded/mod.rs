@@ -5,9 +5,11 @@
 //! epoch's leaf, [`open`] gives its access units. Nothing here trusts who kept it.
 
 mod file;
+mod outline;
 mod span;
 mod verify;
 
 pub use file::{EpochFile, EpochFileError, MAX_FILE, MAX_OBJECTS, RecordedTrack, event_object};
+pub use outline::Outline;
 pub use span::{Fault, SpanCheck, SpanVerdict};
 pub use verify::{EpochOpened, EpochRefused, RecordedUnit, Verdict, open, verify};

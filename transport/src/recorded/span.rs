@@ -1,7 +1,7 @@
 //! Whether recorded epochs follow each other as the camera made them.
 
-use super::verify::{EpochRefused, Verdict, verify};
-use super::{EpochFile, EpochFileError};
+use super::verify::{EpochRefused, Verdict};
+use super::{EpochFile, EpochFileError, Outline};
 use crate::identity::Hash;
 use crate::keys::Epoch;
 use crate::manifest::{Closing, Join, SessionFacts};
@@ -133,12 +133,18 @@ impl SpanCheck {
             Ok(file) => file,
             Err(why) => return self.fault(Fault::Damaged { epoch: asked, why }),
         };
-        let verdict = match verify(&file, &self.facts) {
+        let verdict = self.handle_outline(asked, &Outline::of(&file))?;
+        Some((file, verdict))
+    }
+
+    /// The same of an epoch whose objects are known by their hashes alone.
+    pub fn handle_outline(&mut self, asked: Epoch, outline: &Outline) -> Option<Verdict> {
+        let verdict = match outline.verify(&self.facts) {
             Ok(verdict) => verdict,
             Err(EpochRefused::OpeningEpoch(given)) => return self.fault(Fault::Replayed { asked, given }),
             Err(why) => return self.fault(Fault::Swapped { epoch: asked, why }),
         };
-        let epoch = file.epoch;
+        let epoch = outline.epoch;
         let early = self.seen.as_ref().is_some_and(|seen| epoch <= seen.epoch);
         if epoch != asked || early {
             return self.fault(Fault::Replayed { asked, given: epoch });
@@ -148,13 +154,12 @@ impl SpanCheck {
             let (missing, closed) = (verdict.missing.clone(), verdict.closing.is_some());
             self.verdict.faults.push(Fault::Incomplete { epoch, missing, closed });
         }
-        self.seen = Some(Seen { epoch, closing: file.closing.as_deref().map(Closing::hash) });
-        let objects: usize = file.tracks.iter().map(|track| track.objects.len()).sum();
+        self.seen = Some(Seen { epoch, closing: outline.closing.as_deref().map(Closing::hash) });
         self.verdict.epochs += 1;
-        self.verdict.objects += objects as u64;
+        self.verdict.objects += outline.objects() as u64;
         let first = self.verdict.reached.map_or(epoch, |(first, _)| first);
         self.verdict.reached = Some((first, epoch));
-        Some((file, verdict))
+        Some(verdict)
     }
 
     /// Whether an epoch follows the one seen before it.

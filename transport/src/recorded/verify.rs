@@ -1,9 +1,9 @@
 //! Whether a recorded epoch is what the camera sealed, and what is in it.
 
-use super::EpochFile;
+use super::{EpochFile, Outline};
 use crate::drops::Drops;
 use crate::keys::{Epoch, Leaf, SessionId};
-use crate::manifest::{Came, Chain, Closing, Opening, RecordRefused, SessionFacts};
+use crate::manifest::{Closing, Opening, RecordRefused, SessionFacts};
 use crate::seal::OpenError;
 use crate::track::TrackName;
 use crate::unit::{self, MediaUnit};
@@ -70,50 +70,7 @@ impl Verdict {
 /// # Errors
 /// The first check that fails. What is missing is not an error but in the [`Verdict`].
 pub fn verify(file: &EpochFile, facts: &SessionFacts) -> Result<Verdict, EpochRefused> {
-    let (opening, closing) = records(file, facts)?;
-    let mut missing = Vec::new();
-    if let Some(closing) = &closing {
-        let came = |name: TrackName| {
-            let objects = file.track(name);
-            let mut chain = Chain::new(file.session, file.epoch, name);
-            objects.iter().for_each(|object| chain.add(object));
-            Came { name, objects: objects.len() as u64, end: objects.len() as u64, chain: Some(chain) }
-        };
-        let compared = closing.compare(opening.tracks.iter().map(|track| came(track.name)));
-        if let Some(name) = compared.changed {
-            return Err(EpochRefused::Changed(name));
-        }
-        missing = compared.missing;
-    }
-    Ok(Verdict { opening, closing, missing })
-}
-
-/// Signed records of the session and epoch that the file says it is of, and no tracks beyond those of the opening.
-fn records(file: &EpochFile, facts: &SessionFacts) -> Result<(Opening, Option<Closing>), EpochRefused> {
-    if file.session != facts.id {
-        return Err(EpochRefused::Session(file.session));
-    }
-    let opening = facts.opening(&file.opening).map_err(EpochRefused::Opening)?;
-    if opening.epoch != file.epoch {
-        return Err(EpochRefused::OpeningEpoch(opening.epoch));
-    }
-    let closing = match &file.closing {
-        Some(record) => Some(facts.closing(record).map_err(EpochRefused::Closing)?),
-        None => None,
-    };
-    if let Some(closing) = &closing {
-        if closing.epoch != file.epoch {
-            return Err(EpochRefused::ClosingEpoch(closing.epoch));
-        }
-        if closing.opening != Opening::hash(&file.opening) {
-            return Err(EpochRefused::ClosingOpening);
-        }
-    }
-    let announced = |name| opening.tracks.iter().any(|track| track.name == name);
-    match file.tracks.iter().find(|track| !announced(track.name)) {
-        Some(track) => Err(EpochRefused::Track(track.name)),
-        None => Ok((opening, closing)),
-    }
+    Outline::of(file).verify(facts)
 }
 
 /// An access unit of a recorded epoch.

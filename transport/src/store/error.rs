@@ -78,6 +78,8 @@ impl From<object_store::Error> for StoreError {
         match error {
             Error::NotFound { .. } => Self::Absent,
             Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => Self::Denied(words),
+            // Of some requests the library tells the status in words alone.
+            _ if words.contains(": 403 ") || words.contains(": 401 ") => Self::Denied(words),
             _ => Self::Unavailable(words),
         }
     }

@@ -187,8 +187,11 @@ impl Store {
     /// Lets epochs go, as far as it can: gives those that are gone, and why not all of them are.
     pub async fn remove(&self, shelf: &Shelf, entries: &[EpochEntry]) -> (Vec<EpochEntry>, Option<StoreError>) {
         let (mut removed, mut failed) = (Vec::with_capacity(entries.len()), None);
-        let deletions =
-            entries.iter().map(|entry| async move { (*entry, gone(self.objects.delete(&entry.path(shelf)).await)) });
+        let mut deletions = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let (objects, path, entry) = (self.objects.clone(), entry.path(shelf), *entry);
+            deletions.push(async move { (entry, gone(objects.delete(&path).await)) });
+        }
         let mut deletions = futures_util::stream::iter(deletions).buffered(AT_ONCE);
         while let Some((entry, deleted)) = deletions.next().await {
             match deleted {
@@ -267,6 +270,12 @@ impl Protected {
             (*span.start()..=span.end().saturating_add(STORED_AFTER_US)).contains(&entry.stored_us)
         };
         self.0.iter().any(shows)
+    }
+
+    /// Whether all that was stored in an hour is protected.
+    pub fn covers(&self, hour: Hour) -> bool {
+        let (start, end) = (hour.start_us(), Hour(hour.0.saturating_add(1)).start_us());
+        self.0.iter().any(|span| *span.start() <= start && end <= span.end().saturating_add(STORED_AFTER_US))
     }
 
     /// The spans, µs since 1970.

@@ -116,8 +116,13 @@ impl Place {
         let Self::Folder(folder) = self else {
             let objects = self.reach(patience)?;
             // Whether it is there and lets us in is said now, not in the night.
-            objects.list_with_delimiter(None).await?;
-            return Ok((objects, None, 0));
+            return match objects.list_with_delimiter(None).await {
+                Ok(_) => Ok((objects, None, 0)),
+                Err(error) if error.to_string().contains("NoSuchBucket") => {
+                    Err(StoreError::Settings(format!("there is no bucket for {self}: make it first")))
+                }
+                Err(error) => Err(error.into()),
+            };
         };
         let folder = folder.clone();
         let prepared = tokio::task::spawn_blocking(move || prepare(&folder)).await;
@@ -167,7 +172,10 @@ fn prepare(folder: &Path) -> Result<(File, u64), StoreError> {
         _ => StoreError::Folder { folder: folder.display().to_string(), error },
     };
     std::fs::create_dir_all(folder).map_err(failed)?;
-    let lock = OpenOptions::new().write(true).create(true).truncate(false).open(folder.join(LOCK)).map_err(failed)?;
+    let path = folder.join(LOCK);
+    OpenOptions::new().write(true).create(true).truncate(false).open(&path).map_err(failed)?;
+    // Held for reading: a file open for writing keeps a disk from being made read-only.
+    let lock = File::open(&path).map_err(failed)?;
     match lock.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => return Err(StoreError::InUse(folder.display().to_string())),

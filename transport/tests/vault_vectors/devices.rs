@@ -302,17 +302,19 @@ fn write_devices() {
         &[],
     );
     let with_paper = device_list(HOME, 1, [0; 32], &[anna.clone(), paper.clone()], 1);
-    let by_paper = device_list(HOME, 2, sha256(&with_paper), &[anna.clone(), paper.clone()], 5);
+    let by_paper = device_list(HOME, 2, sha256(&with_paper), &[listed(1, 9, 0, "new phone"), paper.clone()], 5);
     let kept = [recipients(MADE, &[1, 5], None)];
     write(
         "next-by-recovery",
-        "the next list is signed by a recovery key",
-        "list.owner",
+        "an owner who lost his only phone signs the next list with the recovery key",
+        "ok",
         &with_paper,
-        &[(&by_paper, None)],
-        &kept,
+        &[(&by_paper, Some(vec![said("added", 9), said("removed", 1)]))],
+        &[recipients(MADE, &[9, 5], None)],
         &[],
     );
+    let by_unlisted_paper = device_list(HOME, 2, hash, &[anna.clone(), paper.clone()], 5);
+    refuse("next-by-unlisted-recovery", "by a recovery key that is not on the list", "list.owner", &by_unlisted_paper);
     write(
         "rotation-of-recovery",
         "a recovery key rotates",

@@ -16,19 +16,19 @@ fn ok(status: sys::aom_codec_err_t) -> Result<(), Status> {
     if status == sys::AOM_CODEC_OK { Ok(()) } else { Err(status.into()) }
 }
 
-/// What the library sets for live encoding, to change some of it.
-pub(super) fn realtime_settings() -> Result<sys::aom_codec_enc_cfg, Status> {
+/// What the library sets for this usage, one of its `AOM_USAGE_`, to change some of it.
+pub(super) fn settings(usage: c_uint) -> Result<sys::aom_codec_enc_cfg, Status> {
     let mut settings = MaybeUninit::<sys::aom_codec_enc_cfg>::uninit();
     // SAFETY: takes nothing, gives the address of a table that is never freed.
     let interface = unsafe { sys::aom_codec_av1_cx() };
     // SAFETY: the table is the encoder's; the library writes the whole structure if it succeeds.
-    ok(unsafe { sys::aom_codec_enc_config_default(interface, settings.as_mut_ptr(), sys::AOM_USAGE_REALTIME) })?;
+    ok(unsafe { sys::aom_codec_enc_config_default(interface, settings.as_mut_ptr(), usage) })?;
     // SAFETY: written by the call above, which succeeded.
     Ok(unsafe { settings.assume_init() })
 }
 
 /// Version of the library, as it says it.
-pub(super) fn version() -> String {
+pub(crate) fn version() -> String {
     // SAFETY: takes nothing, gives a string that is never freed.
     let version = unsafe { sys::aom_codec_version_str() };
     // SAFETY: the string ends in a zero byte, as the library promises.

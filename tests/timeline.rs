@@ -1,0 +1,105 @@
+//! Recordings in a real browser: back in time, another moment, picture by picture, and live again.
+
+#![expect(clippy::unwrap_used, reason = "a test may fail")]
+
+#[path = "common/chromium.rs"]
+#[allow(dead_code, reason = "each test file uses its own part of it")]
+mod chromium;
+mod common;
+
+use base64::Engine as _;
+use chromium::Chromium;
+use common::{PATIENCE, config, hub, watch_link};
+use doorframe::camera::Camera;
+use doorframe::page::Page;
+use doorframe::recorder::{Recorder, RecorderConfig};
+use doorframe::sensor::Clock;
+use doorframe::transport::store::{Patience, Place, Store};
+use doorframe::wall_us;
+use serde_json::Value;
+use std::path::Path;
+use std::time::Instant;
+
+/// A key on the bar, or on the page.
+fn press(browser: &mut Chromium, on: &str, key: &str) {
+    let event = format!("new KeyboardEvent('keydown', {{ key: '{key}', bubbles: true }})");
+    browser.evaluate(&format!("document.getElementById('{on}').dispatchEvent({event})"));
+}
+
+/// Leaves a picture for a person to look at, in the folder that `DOORFRAME_SCREENSHOTS` names.
+fn keep(browser: &mut Chromium, name: &str) {
+    if let Some(folder) = std::env::var_os("DOORFRAME_SCREENSHOTS") {
+        let png = base64::engine::general_purpose::STANDARD.decode(browser.screenshot()).unwrap();
+        std::fs::write(Path::new(&folder).join(name), png).unwrap();
+    }
+}
+
+fn number(statistics: &Value, field: &str) -> f64 {
+    statistics["tape"][field].as_f64().unwrap_or(f64::NAN)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_browser_goes_back_in_time_and_to_live_again() {
+    let Some(program) = chromium::find() else {
+        assert!(std::env::var_os("CI").is_none(), "CI has to install Chromium");
+        return println!("SKIPPED: no Chromium on this machine; install the package chromium to run this test");
+    };
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("timeline");
+    let _none = std::fs::remove_dir_all(&folder);
+    let hub = hub();
+    let link = hub.link().unwrap();
+    let store = Store::open(&Place::Folder(folder), Patience::default()).await.unwrap();
+    let recorder = Recorder::start(&hub, store, RecorderConfig::default()).unwrap();
+    let page = Page::serve(0).await.unwrap();
+    let mut watch = watch_link(&link);
+    watch.page = Some(page.url().clone());
+    let _camera = Camera::start(config("clip:assets/door_720p30.264"), link, Clock::new(Instant::now())).unwrap();
+    let url = watch.to_string();
+
+    tokio::task::spawn_blocking(move || {
+        let mut browser = Chromium::open(&program, &url, 1280, 800, true);
+        // Ten seconds of recordings, by what the page itself is told.
+        let recorded = |s: &Value| Some(s["tape"]["span"][1].as_f64()? - s["tape"]["span"][0].as_f64()?);
+        let long = |s: &Value| recorded(s).is_some_and(|ms| ms > 10_000.0) && s["state"] == "live";
+        let live = browser.wait("ten seconds of recordings, and live pictures", PATIENCE, long);
+        assert_eq!(live["tape"]["mode"], "idle", "{live}");
+        browser.evaluate("document.getElementById('zoom-minutes').click()");
+
+        let mut figures = Vec::new();
+        for seek in 0..3 {
+            let before = number(&browser.statistics(), "framesDrawn");
+            (0..2).for_each(|_| press(&mut browser, "bar", "ArrowLeft"));
+            let drawn = |s: &Value| s["state"] == "recorded" && number(s, "framesDrawn") > before;
+            let past = browser.wait("a picture of the past", PATIENCE, drawn);
+            let age = wall_us() as f64 / 1_000.0 - number(&past, "filmed");
+            figures.push((number(&past, "seekMs").round(), age.round()));
+            assert!(age > 3_000.0, "seek {seek}: filmed {age} ms ago: {past}");
+            assert_eq!(past["alarms"], 0, "{past}");
+        }
+        println!("(ms from a key to its picture, ms ago that it was filmed): {figures:?}");
+        keep(&mut browser, "tape-playing.png");
+
+        // It plays, a pause holds it, and a picture more is one picture.
+        let at = number(&browser.statistics(), "filmed");
+        browser.wait("playing", PATIENCE, |s| number(s, "filmed") > at + 300.0);
+        press(&mut browser, "bar", " ");
+        let paused = browser.wait("a pause", PATIENCE, |s| s["tape"]["mode"] == "paused");
+        let (drawn, filmed) = (number(&paused, "framesDrawn"), number(&paused, "filmed"));
+        press(&mut browser, "bar", ".");
+        let next = browser.wait("the next picture", PATIENCE, |s| number(s, "framesDrawn") > drawn);
+        let step = number(&next, "filmed") - filmed;
+        assert!(step > 5.0 && step < 500.0, "a step of {step} ms: {next}");
+        assert_eq!((next["state"].as_str(), next["alarms"].as_u64()), (Some("recorded"), Some(0)), "{next}");
+        assert_eq!(browser.evaluate("getComputedStyle(document.getElementById('live')).display"), "none");
+
+        let count = next["framesDrawn"].as_u64();
+        press(&mut browser, "bar", "l");
+        let back = browser.wait("live again", PATIENCE, |s| s["state"] == "live" && s["framesDrawn"].as_u64() > count);
+        assert_eq!(back["tape"]["mode"], "idle", "{back}");
+        keep(&mut browser, "tape-live-again.png");
+    })
+    .await
+    .unwrap();
+    let last = recorder.stop().await;
+    assert_eq!((last.lost, last.failures), (0, 0), "{last:?}");
+}
