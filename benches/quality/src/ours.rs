@@ -18,6 +18,8 @@ use std::time::Duration;
 pub(crate) enum Ours {
     /// H.264 by openh264.
     Openh264,
+    /// The same, whose keyframes may take 20 mean units: for recordings, and links that carry such a burst.
+    Openh264Large,
     /// AV1 by rav1e.
     Rav1e,
     /// AV1 by libaom.
@@ -38,6 +40,7 @@ impl Ours {
     /// All that are built in.
     pub(crate) const ALL: &[Self] = &[
         Self::Openh264,
+        Self::Openh264Large,
         Self::Rav1e,
         #[cfg(feature = "aom")]
         Self::Aom,
@@ -47,6 +50,7 @@ impl Ours {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Openh264 => "openh264",
+            Self::Openh264Large => "openh264-key20",
             Self::Rav1e => "rav1e",
             #[cfg(feature = "aom")]
             Self::Aom => "aom",
@@ -56,7 +60,7 @@ impl Ours {
     /// Starts it.
     fn start(self, config: Checked) -> Result<Box<dyn Encoder>, ConfigError> {
         Ok(match self {
-            Self::Openh264 => Box::new(Openh264Encoder::new(config)?),
+            Self::Openh264 | Self::Openh264Large => Box::new(Openh264Encoder::new(config)?),
             Self::Rav1e => Box::new(Rav1eEncoder::new(config)?),
             #[cfg(feature = "aom")]
             Self::Aom => Box::new(AomEncoder::new(config)?),
@@ -75,6 +79,9 @@ impl Ours {
         };
         let mut config = Config::new(first.size(), setting.rate, setting.bitrate);
         config.threads = setting.threads;
+        if self == Self::Openh264Large {
+            config.keyframe_units = 20;
+        }
         let config = config.check().map_err(refused)?;
         let mut units = Vec::with_capacity(pictures.len());
         let mut times = Vec::with_capacity(pictures.len());
