@@ -129,6 +129,18 @@ impl StateDir {
         }
     }
 
+    /// Deletes the file of that name, if there is one.
+    ///
+    /// # Errors
+    /// If the disk says no.
+    pub fn remove(&self, name: &str) -> Result<(), StateError> {
+        let path = self.0.join(name);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StateError::Io { path, error }),
+            _ => Ok(()),
+        }
+    }
+
     /// Writes a file whole or not at all, mode 0600.
     ///
     /// # Errors

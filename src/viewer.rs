@@ -131,6 +131,8 @@ pub struct Own {
     pub retired: Vec<DeviceKey>,
     /// Reads the lists again, where the camera states what they do not have: another program may have changed them.
     pub again: Box<dyn Fn() -> Option<Home> + Send + Sync>,
+    /// Keeps a list or a rotation that the camera handed over, if it is right, and gives the lists after it.
+    pub keep: Box<dyn Fn(&[u8]) -> Option<Home> + Send + Sync>,
 }
 
 /// Messages between network and decoder at most: some seconds of video.
@@ -185,7 +187,9 @@ impl Viewer {
         signed_challenge.copy_from_slice(signed);
         let machine = doorframe_transport::Viewer::new(device, link.identity, signed_challenge);
         let (machine, home) = match own {
-            Some(Own { home, retired, again }) => (machine.with_retired(retired), Some(Watched::new(home, again))),
+            Some(Own { home, retired, again, keep }) => {
+                (machine.with_retired(retired), Some(Watched::new(home, again, keep)))
+            }
             None => (machine, None),
         };
 
@@ -198,7 +202,8 @@ impl Viewer {
         let screen = Screen::new(machine, home.clone(), sink, references, stats.clone(), state.clone(), started);
         let thread = std::thread::Builder::new().name("viewer".into()).spawn(move || screen.run(inbox))?;
 
-        let follow = Follow { node: node.clone(), camera: link.camera.to_string(), messages };
+        let of_home = home.is_some();
+        let follow = Follow { node: node.clone(), camera: link.camera.to_string(), messages, of_home };
         let mut tasks = vec![tokio::spawn(follow.run())];
         tasks.push(tokio::spawn(tracks::publish(
             node.clone(),

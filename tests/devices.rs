@@ -13,12 +13,14 @@ use doorframe::sensor::Clock;
 use doorframe::state::StateDir;
 use doorframe::transport::devices::{CheckedList, Device, DeviceName, Expiry, HomeId, Role, Rotation};
 use doorframe::transport::identity::{DeviceKey, SigningKey};
+use doorframe::transport::moq::{Node, client_endpoint, dial};
 use doorframe::transport::pairing::NewOwner;
 use doorframe::vault::Home;
 use doorframe::viewer::{NoSink, Own, Viewer, ViewerState};
 use doorframe::wall_us;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 use tokio::sync::broadcast;
 use zeroize::Zeroizing;
@@ -51,7 +53,7 @@ fn watch_link(link: &HubLink, seed: u8) -> WatchLink {
 
 /// Watches as device `seed`, which has these lists.
 fn watch(link: &HubLink, seed: u8, home: Home) -> Viewer {
-    let own = Own { home, retired: Vec::new(), again: Box::new(|| None) };
+    let own = Own { home, retired: Vec::new(), again: Box::new(|| None), keep: Box::new(|_| None) };
     Viewer::of_home(&watch_link(link, seed), own, [seed; 32], Box::new(NoSink), None).unwrap()
 }
 
@@ -133,10 +135,11 @@ async fn who_is_removed_opens_nothing_from_the_next_session_on_and_the_others_wa
     let owner = watch(&link, 1, removed);
     let change = event(&mut events).await;
     assert!(matches!(&change, HomeEvent::Changed(change) if change.to_string().contains("was removed")), "{change:?}");
-    let taken = Instant::now();
+    let (taken, before_it) = (Instant::now(), goes.stats().frames_shown);
     let rejected = state(&goes, "rejection", |state| matches!(state, ViewerState::Rejected(_))).await;
     assert_eq!(rejected.to_string(), "this device is not on the camera's device list");
     let shown = goes.stats().frames_shown;
+    assert!(shown - before_it <= 60, "{} pictures, more than an epoch's, after the list was taken", shown - before_it);
     state(&stays, "the next session", |state| matches!(state, ViewerState::Live { session: s, .. } if *s != session))
         .await;
     // Two seconds are an epoch; the rest is for a machine that is busy.
@@ -179,7 +182,7 @@ async fn an_old_list_and_a_strangers_are_counted_and_said_and_change_nothing() {
     let mut foreign = Home::new(other);
     let next = foreign.lists().checked().next(MADE, &[device(Role::Owner, 9)], &signer(9)).unwrap();
     foreign.handle(next.list().record()).unwrap();
-    let _stranger = watch(&link, 9, foreign);
+    let _turned = watch(&link, 2, foreign);
     let HomeEvent::Refused(words) = event(&mut events).await else { panic!() };
     assert!(words.contains("is no owner"), "{words}");
     assert_eq!((camera.stats().lists_taken, camera.stats().lists_refused), (0, 1));
@@ -233,7 +236,7 @@ async fn a_rotated_key_is_sealed_to_and_the_old_one_opens_until_then() {
     let rotation = Rotation { home: HomeId([1; 16]), device, generation: 2, public, made_wall_us: MADE };
     rotated.handle(&rotation.emit(&signer(1))).unwrap();
     let retired = vec![DeviceKey::from_seed([1; 32]).unwrap()];
-    let own = Own { home: rotated, retired, again: Box::new(|| None) };
+    let own = Own { home: rotated, retired, again: Box::new(|| None), keep: Box::new(|_| None) };
     let viewer = Viewer::of_home(&watch_link(&link, 7), own, [7; 32], Box::new(NoSink), None).unwrap();
     live(&viewer).await;
     assert!(matches!(event(&mut events).await, HomeEvent::Changed(_)));
@@ -243,4 +246,63 @@ async fn a_rotated_key_is_sealed_to_and_the_old_one_opens_until_then() {
     let old_only = common::viewer(&watch_link(&link, 1));
     state(&old_only, "rejection", |state| matches!(state, ViewerState::Rejected(_))).await;
     assert_eq!((camera.stats().lists_taken, viewer.stats().alarms), (1, 0));
+}
+
+/// Keeps what the camera hands over, as a vault does.
+fn keeping(home: Home) -> (Own, Arc<Mutex<Home>>) {
+    let kept = Arc::new(Mutex::new(home.clone()));
+    let ours = kept.clone();
+    let keep = move |record: &[u8]| {
+        let mut home = ours.lock().unwrap();
+        home.handle(record).ok()?;
+        Some(home.clone())
+    };
+    (Own { home, retired: Vec::new(), again: Box::new(|| None), keep: Box::new(keep) }, kept)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_device_that_has_an_old_list_gets_the_newest_from_the_camera() {
+    let family = [device(Role::Owner, 1), device(Role::Member, 2), device(Role::Member, 3)];
+    let old = Home::new(first(&family[..2]));
+    let (hub, newest) = (hub(), after(&after(&old, &family), &family));
+    let link = hub.link().unwrap();
+    let (_camera, _events) = camera(link.clone(), newest.clone());
+    let (own, kept) = keeping(old);
+    let viewer = Viewer::of_home(&watch_link(&link, 2), own, [2; 32], Box::new(NoSink), None).unwrap();
+    live(&viewer).await;
+    let has_it = || kept.lock().unwrap().lists().newest() == newest.lists().newest();
+    stats(&viewer, "the newest list", |_| has_it()).await;
+    assert_eq!(viewer.stats().alarms, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_hub_sees_no_name_and_no_key_of_a_device() {
+    let family = [device(Role::Owner, 1), device(Role::Member, 2)];
+    let (hub, link, _camera, mut events, home) = start(&family[..1]);
+    // Whoever runs the hub reads all that it relays.
+    let endpoint = client_endpoint().unwrap();
+    let spy = Arc::new(Node::new());
+    let _line = dial(&endpoint, &spy, &link.dial).await.unwrap();
+    let mut viewers = spy.announcements("viewer");
+    let changed = after(&home, &family);
+    let owner = watch(&link, 1, changed.clone());
+    let viewer = tokio::time::timeout(PATIENCE, viewers.next()).await.unwrap().unwrap();
+    let mut track = spy.subscribe(&format!("viewer/{}", viewer.name), "devices", 0).await.unwrap();
+    assert!(matches!(event(&mut events).await, HomeEvent::Changed(_)));
+    let seen = async {
+        loop {
+            let mut group = track.group().await.unwrap();
+            while let Some(letter) = group.object().await {
+                return letter;
+            }
+        }
+    };
+    let letter = tokio::time::timeout(PATIENCE, seen).await.unwrap();
+    let holds = |bytes: &[u8], part: &[u8]| bytes.windows(part.len()).any(|window| window == part);
+    let record = changed.lists().newest().record();
+    assert!(holds(record, b"device 2") && holds(record, &family[1].signer.0));
+    assert!(!holds(&letter, b"device 2") && !holds(&letter, &family[1].signer.0));
+    // Two devices or one: the same length.
+    assert_eq!(letter.len(), 2 + 16 + 1 + 12 + 4096 + 16);
+    drop((owner, hub));
 }

@@ -1,11 +1,12 @@
 //! The device lists that a camera holds: kept on its disk before they are in force.
 
-use crate::state::StateDir;
+use crate::state::{StateDir, StateError, random};
 use crate::vault::{Home, RecordRefused};
-use doorframe_transport::devices::{Change, CheckedList, Update};
+use doorframe_transport::devices::{Change, CheckedList, LetterKey, LetterRefused, Update, Way};
 use doorframe_transport::identity::DevicePublicKey;
 use doorframe_transport::manifest::DeviceListRef;
 use doorframe_transport::moq::Node;
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use thiserror::Error;
@@ -17,8 +18,10 @@ const FILE: &str = "camera-home";
 const EVENTS: usize = 64;
 /// Records that one viewer may send in a group: 64 lists, and a rotation of each device.
 const MOST_RECORDS: usize = 128;
-/// Longest record: a list of 64 devices.
-const MAX_RECORD: usize = 90_000;
+/// Sessions whose letters are opened: the one on the air, and the one before, which a viewer may not know to be over.
+const SESSIONS: usize = 2;
+/// Bytes of device lists that a session hands out, the newest: what is older a device has, or is given by another.
+const MOST_BYTES: usize = 512 << 10;
 /// Records of one viewer that may be refused before it is not listened to any more.
 const MOST_REFUSED: u32 = 8;
 
@@ -38,7 +41,7 @@ pub enum HomeEvent {
 pub enum HomeError {
     /// The disk said no.
     #[error(transparent)]
-    State(#[from] crate::state::StateError),
+    State(#[from] StateError),
     /// The file is not what was written.
     #[error(
         "the file {FILE} in the state folder is damaged ({0}): restore it, or start with a new folder and pair again"
@@ -56,6 +59,7 @@ struct Kept {
     /// Counts up with every list and rotation that was taken.
     revision: u64,
     refused: u64,
+    letters: VecDeque<LetterKey>,
     tell: broadcast::Sender<HomeEvent>,
 }
 
@@ -93,7 +97,8 @@ impl CameraHome {
     }
 
     fn new(home: Home, state: Option<StateDir>) -> Self {
-        Self(Arc::new(Mutex::new(Kept { home, state, revision: 0, refused: 0, tell: broadcast::channel(EVENTS).0 })))
+        let (letters, tell) = (VecDeque::new(), broadcast::channel(EVENTS).0);
+        Self(Arc::new(Mutex::new(Kept { home, state, revision: 0, refused: 0, letters, tell })))
     }
 
     /// What happens to it from now on.
@@ -153,14 +158,47 @@ impl CameraHome {
         Ok(update)
     }
 
+    /// Starts to open letters of another session, and gives those that hand its devices all lists and rotations there are.
+    pub(super) fn start_session(&self, key: &LetterKey) -> Result<Vec<Vec<u8>>, StateError> {
+        let mut kept = self.lock();
+        kept.letters.push_front(key.clone());
+        kept.letters.truncate(SESSIONS);
+        let mut letters: VecDeque<Vec<u8>> = VecDeque::new();
+        let mut bytes = 0;
+        let records: Vec<&[u8]> = kept.home.records().collect();
+        for record in records.into_iter().rev() {
+            let Some(letter) = key.seal(Way::ToDevices, record, random()?) else { break };
+            bytes += letter.len();
+            if bytes > MOST_BYTES {
+                break;
+            }
+            letters.push_front(letter);
+        }
+        Ok(letters.into())
+    }
+
+    /// Takes what a device of the home has sealed for the camera.
+    fn handle_letter(&self, letter: &[u8]) -> bool {
+        let keys: Vec<_> = self.lock().letters.iter().cloned().collect();
+        for key in keys {
+            match key.open(Way::ToCamera, letter) {
+                Ok(record) => return self.handle(&record).is_ok(),
+                Err(LetterRefused::Session(_)) => {}
+                Err(_) => break,
+            }
+        }
+        self.lock().refused += 1;
+        false
+    }
+
     /// Reads what a viewer publishes of its home's lists, for as long as it is there.
     pub(super) async fn read(self, node: Arc<Node>, viewer: String) {
         let Ok(mut track) = node.subscribe(&format!("viewer/{viewer}"), "devices", 0).await else { return };
         let mut refused = 0;
         while let Some(mut group) = track.group().await {
             for _ in 0..MOST_RECORDS {
-                let Some(record) = group.object().await else { break };
-                if record.len() > MAX_RECORD || self.handle(&record).is_err() {
+                let Some(letter) = group.object().await else { break };
+                if !self.handle_letter(&letter) {
                     refused += 1;
                 }
                 if refused >= MOST_REFUSED {

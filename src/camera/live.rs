@@ -23,13 +23,26 @@ pub(super) struct Live {
     until: Option<u64>,
     /// Of the device lists that it is sealed by.
     revision: u64,
-    /// The broadcast and its session track end with it.
-    _broadcast: (Broadcast, TrackWriter),
+    /// The broadcast, its session track and its device lists end with it.
+    _broadcast: (Broadcast, TrackWriter, Option<TrackWriter>),
+}
+
+/// What a device needs that has not heard of a change yet: each list and rotation in a letter.
+fn publish_lists(broadcast: &Broadcast, home: &CameraHome, session: &Session) -> Result<TrackWriter, CameraError> {
+    let track = broadcast.track("devices", LISTS)?;
+    let mut group = track.group(0)?;
+    for letter in home.start_session(session.letters())? {
+        group.write(MediaTime::default(), letter.into())?;
+    }
+    group.finish();
+    Ok(track)
 }
 
 /// Manifests are small, and nothing opens without them.
 const FIRST: u8 = 200;
 const VIDEO: u8 = 100;
+/// Behind the picture: they are needed once.
+const LISTS: u8 = 60;
 
 impl Live {
     /// Starts a session and publishes its manifest before the first frame.
@@ -53,6 +66,7 @@ impl Live {
         let mut group = track.group(0)?;
         group.write(session.media_time(now), manifest)?;
         group.finish();
+        let lists = config.home.as_ref().map(|home| publish_lists(&broadcast, home, &session)).transpose()?;
         let live = Self {
             manifest: broadcast.track("manifest", FIRST)?,
             video: broadcast.track("video", VIDEO)?,
@@ -61,7 +75,7 @@ impl Live {
             last: None,
             until,
             revision,
-            _broadcast: (broadcast, track),
+            _broadcast: (broadcast, track, lists),
         };
         live._broadcast.0.announce()?;
         Ok(live)

@@ -188,10 +188,7 @@ async fn wait_for_owner(state: &StateDir, identity: SigningKey, listen: SocketAd
     loop {
         match pairing.next().await {
             Some(PairingEvent::Paired(paired)) => {
-                let owner = paired.list.list().devices().first().map(|owner| (&owner.name, owner.signer.fingerprint()));
-                if let Some((name, fingerprint)) = owner {
-                    println!("  Paired with {name}, {fingerprint}.\n");
-                }
+                println!("  Paired with {}, {}.\n", paired.by.name, paired.by.signer.fingerprint());
                 break;
             }
             Some(PairingEvent::Refused(refused)) => println!("  {refused}"),

@@ -40,6 +40,17 @@ enum Deed {
         /// Until when: 30d, 12h or never. A guest needs an end.
         #[arg(long, value_name = "TIME", default_value = "never", value_parser = parse_life)]
         expires: Life,
+        /// Where the invitation is written that `doorframe join` takes on that device [default: NAME.join].
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Write the invitation of a device on the list anew: for the cameras that came since.
+    Invite {
+        /// Its name or fingerprint.
+        device: String,
+        /// Where it is written [default: NAME.join].
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
     },
     /// Take a device off the list: what is filmed from then on it cannot open.
     Remove {
@@ -62,6 +73,12 @@ enum Deed {
         /// Delete keys that were retired longer ago than this: 30d, 12h.
         #[arg(long, value_name = "TIME", value_parser = parse_life)]
         forget: Option<Life>,
+    },
+    /// Say how long this device's old keys are kept, and with them recordings can be opened: 30d, or never deleted.
+    KeepKeys {
+        /// 30d, 12h, or never: they are not deleted then.
+        #[arg(value_parser = parse_life)]
+        time: Life,
     },
     /// Put a recovery key on the list: 24 words for paper, shown this once.
     Recovery {
@@ -132,13 +149,39 @@ impl DevicesCommand {
                 println!("{}", card(&vault));
                 return Ok(());
             }
-            Some(Deed::Add { card, name, role, expires }) => {
+            Some(Deed::Add { card, name, role, expires, out }) => {
                 let (signer, public, generation) = read_card(&card)?;
                 let device = Device { role, signer, public, generation, expiry: expires.expiry(wall), name };
-                vault.change_devices(wall, |devices| {
+                let named = device.name.clone();
+                let changes = vault.change_devices(wall, |devices| {
                     devices.push(device);
                     Ok(())
-                })
+                });
+                if changes.is_ok() {
+                    invite(&vault, &signer, &named, out)?;
+                }
+                changes
+            }
+            Some(Deed::Invite { device, out }) => {
+                let devices = vault.home().ok_or_else(|| Failure::of(VaultError::NoHome))?.devices();
+                let at = find(&devices, &device).map_err(Failure::of)?;
+                let device = devices.get(at).ok_or_else(|| Failure::of(VaultError::NoDevice(device)))?;
+                return invite(&vault, &device.signer, &device.name, out);
+            }
+            Some(Deed::KeepKeys { time }) => {
+                let time = match time {
+                    Life::Ends(time) => Some(time),
+                    Life::Never => None,
+                };
+                vault.keep_keys_for(time).map_err(Failure::of)?;
+                match time {
+                    Some(time) => println!(
+                        "Keys are deleted {} days after a newer one came; recordings that they open, open here no more then.",
+                        time.as_secs() / 86_400
+                    ),
+                    None => println!("Keys are never deleted by themselves."),
+                }
+                return Ok(());
             }
             Some(Deed::Remove { device }) => vault.change_devices(wall, |devices| {
                 let at = find(devices, &device)?;
@@ -184,6 +227,19 @@ impl DevicesCommand {
         changes.iter().for_each(|change| println!("  {change}"));
         deliver(&vault, if is_rotated { News::Rotation } else { News::List }).await
     }
+}
+
+/// Writes what a device needs that was put on the list.
+fn invite(vault: &Vault, device: &VerifyingKey, name: &DeviceName, out: Option<PathBuf>) -> Result<(), Failure> {
+    let seed = Seed::from_os_random(random32().map_err(Failure::of)?);
+    let invitation = vault.invitation(device, seed).map_err(Failure::of)?;
+    let plain: String = name.as_str().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    let path = out.unwrap_or_else(|| PathBuf::from(format!("{plain}.join")));
+    std::fs::write(&path, invitation).map_err(|error| Failure(format!("cannot write {}: {error}", path.display())))?;
+    println!("  Bring {} to that device by whatever way: nobody else can open it. There:\n", path.display());
+    println!("    doorframe join {}\n", path.display());
+    println!("  It shows who invites; that is this device, {}.\n", vault.signer().verifying_key().fingerprint());
+    Ok(())
 }
 
 /// The device of a name or a fingerprint; a name that two have means neither.
@@ -261,7 +317,7 @@ async fn deliver(vault: &Vault, news: News) -> Result<(), Failure> {
     for camera in vault.cameras() {
         let link = vault.watch_link(&camera.alias).map_err(Failure::of)?;
         let retired = vault.devices().into_iter().skip(1).collect();
-        let own = Own { home: home.clone(), retired, again: Box::new(|| None) };
+        let own = Own { home: home.clone(), retired, again: Box::new(|| None), keep: Box::new(|_| None) };
         let challenge = random32().map_err(Failure::of)?;
         let viewer = Viewer::of_home(&link, own, challenge, Box::new(NoSink), None).map_err(Failure::of)?;
         let mut stated = viewer.stated_list();

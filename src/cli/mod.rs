@@ -6,6 +6,7 @@ mod devices;
 mod export;
 mod grant;
 mod hub;
+mod join;
 mod list;
 mod open;
 mod page;
@@ -60,6 +61,8 @@ enum Command {
     Camera(camera::CameraCommand),
     /// Pair with a camera that shows its QR code: from then on your devices may watch it, and nobody else.
     Pair(pair::PairCommand),
+    /// Make this device one of a home's, by the invitation of an owner.
+    Join(join::JoinCommand),
     /// Who may watch: show the home's devices, add and remove them.
     Devices(devices::DevicesCommand),
     /// Watch in this terminal: statistics, and the video saved to a file.
@@ -298,6 +301,7 @@ pub(crate) fn run() -> ExitCode {
             Command::Hub(hub) => hub.run().await,
             Command::Camera(camera) => camera.run().await,
             Command::Pair(pair) => pair.run().await,
+            Command::Join(join) => join.run().await,
             Command::Devices(devices) => devices.run().await,
             Command::Watch(watch) => watch.run().await,
             Command::Page(page) => page.run().await,

@@ -50,7 +50,7 @@ impl PairCommand {
         let owner = new_owner(&vault, self.name.clone())?;
         let home = random::<16>().map_err(Failure::of)?;
         let kept = &mut vault;
-        let list = move || kept.first_list(&self.name, home, wall_us()).map_err(|error| error.to_string());
+        let list = move || kept.list_for_pairing(&self.name, home, wall_us()).map_err(|error| error.to_string());
         pair(link, &owner, &message, list).await.map_err(Failure::of)?;
         vault.add_camera(camera, wall_us()).map_err(Failure::of)?;
         println!("Paired with {}, identity {}.\n", self.camera, identity.fingerprint());
@@ -60,15 +60,14 @@ impl PairCommand {
     }
 }
 
-/// This device as the home's first list has it, or will.
+/// This device as the home's newest list has it, or its first will.
 fn new_owner(vault: &Vault, name: DeviceName) -> Result<NewOwner, Failure> {
     let signer = vault.signer().verifying_key();
     let Some(home) = vault.home() else {
         let entry = vault.own_entry(doorframe::transport::devices::Role::Owner, name);
         return Ok(NewOwner { signer, public: entry.public, name: entry.name });
     };
-    let first = home.first();
-    let listed = first.as_ref().and_then(|first| first.list().device(&signer));
-    let listed = listed.ok_or_else(|| Failure::of(doorframe::vault::VaultError::NotFirst))?;
+    let listed = home.lists().newest().device(&signer).filter(|_| home.is_owner(&signer));
+    let listed = listed.ok_or_else(|| Failure::of(doorframe::vault::VaultError::NotOwner))?;
     Ok(NewOwner { signer, public: listed.public.clone(), name: listed.name.clone() })
 }

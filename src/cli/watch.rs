@@ -8,6 +8,7 @@ use doorframe::report::Report;
 use doorframe::state::{StateDir, random32};
 use doorframe::vault::{Vault, VaultError};
 use doorframe::viewer::{NoSink, Own, Sink, Viewer};
+use doorframe::wall_us;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -64,15 +65,28 @@ impl Watch {
             return Ok(None);
         }
         let state = StateDir::open(&self.state).map_err(Failure::of)?;
-        let vault = Vault::open(&state).map_err(Failure::of)?;
+        let mut vault = Vault::open(&state).map_err(Failure::of)?;
         if vault.camera(&alias).is_none() {
             return Ok(None);
         }
+        let done = vault.upkeep(wall_us()).map_err(Failure::of)?;
+        if let Some(generation) = done.rotated {
+            println!("  This device has a new key, generation {generation}: the one before was in use for a week.");
+        }
+        if done.forgotten > 0 {
+            println!("  Old keys deleted: {}, as `doorframe devices keep-keys` says.", done.forgotten);
+        }
         let link = vault.watch_link(&alias).map_err(Failure::of)?;
         let home = vault.home().ok_or_else(|| Failure::of(VaultError::NoHome))?.clone();
-        let again = move || Vault::open(&state).ok().and_then(|vault| vault.home().cloned());
+        let (reread, keeper) = (state.clone(), state);
+        let again = move || Vault::open(&reread).ok().and_then(|vault| vault.home().cloned());
+        let keep = move |record: &[u8]| {
+            let mut vault = Vault::open(&keeper).ok()?;
+            vault.handle_record(record).ok()?;
+            vault.home().cloned()
+        };
         let retired = vault.devices().into_iter().skip(1).collect();
-        Ok(Some((link, Own { home, retired, again: Box::new(again) })))
+        Ok(Some((link, Own { home, retired, again: Box::new(again), keep: Box::new(keep) })))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::link::Alias;
 use crate::state::{StateDir, StateError};
-use doorframe_transport::devices::{ListRefused, RotationRefused};
+use doorframe_transport::devices::{InvitationError, InvitationRefused, ListRefused, RotationRefused};
 use doorframe_transport::identity::BadKey;
 use doorframe_transport::journal::JournalRefused;
 use std::fmt;
@@ -40,9 +40,21 @@ pub enum VaultError {
     /// Nothing was paired.
     #[error("this device belongs to no home yet: pair a camera with `doorframe pair`")]
     NoHome,
-    /// Only the device that made the home has what a new camera asks for.
-    #[error("only the device that made this home can pair cameras: use that one")]
-    NotFirst,
+    /// This device may not do that.
+    #[error("only owners can pair cameras and invite devices, and this device is none: use another one")]
+    NotOwner,
+    /// It is part of a home already.
+    #[error("this device belongs to another home: join that one with another state folder (--state)")]
+    OtherHome,
+    /// An invitation that is not for this device, or forged.
+    #[error(transparent)]
+    Invitation(#[from] InvitationRefused),
+    /// An invitation that cannot be made.
+    #[error(transparent)]
+    Inviting(#[from] InvitationError),
+    /// An invitation whose cameras cannot be read.
+    #[error("the invitation's cameras cannot be read ({0}): is one of the programs older than the other?")]
+    Invited(String),
     /// No camera of that name.
     #[error("no camera named {0} was paired with this device: `doorframe devices` shows those that were")]
     NoCamera(Alias),

@@ -1,6 +1,7 @@
 //! The home's device lists from the first on, as an owner's device and a camera keep them.
 
-use doorframe_transport::devices::{CheckedList, Device, ListRefused, Lists, RotationRefused, Update};
+use doorframe_transport::devices::{CheckedList, Device, ListRefused, Lists, Role, RotationRefused, Update};
+use doorframe_transport::identity::VerifyingKey;
 use std::fmt;
 use thiserror::Error;
 
@@ -47,10 +48,20 @@ impl Home {
         &self.lists
     }
 
-    /// The home's first list; `None` if this device came later.
-    pub fn first(&self) -> Option<CheckedList> {
-        let list = CheckedList::trusted(self.records.first()?).ok()?;
-        (list.list().version() == 1).then_some(list)
+    /// Of lists that follow one another, from one that is trusted, and rotations.
+    ///
+    /// # Errors
+    /// If they do not.
+    pub fn of(records: &[Vec<u8>]) -> Result<Self, ListRefused> {
+        let (lists, rotations): (Vec<&[u8]>, Vec<&[u8]>) =
+            records.iter().map(Vec::as_slice).partition(|record| record.get(1) == Some(&LIST));
+        let restored = Lists::restore(lists.iter().copied(), rotations)?;
+        Ok(Self { lists: restored, records: lists.into_iter().map(<[u8]>::to_vec).collect() })
+    }
+
+    /// Whether the device that signs with `key` is an owner on the newest list.
+    pub fn is_owner(&self, key: &VerifyingKey) -> bool {
+        self.lists.newest().device(key).is_some_and(|device| device.role == Role::Owner)
     }
 
     /// The devices of the newest list, each with its newest key.
@@ -86,10 +97,15 @@ impl Home {
         lists.map(Vec::as_slice).chain(self.lists.rotations()).collect()
     }
 
+    /// All lists that this machine has, from the oldest, and then the rotations in force.
+    pub fn records(&self) -> impl Iterator<Item = &[u8]> {
+        self.records.iter().map(Vec::as_slice).chain(self.lists.rotations())
+    }
+
     /// `u8 version ‖ each record: u32 length ‖ record ‖ hash of all before`, lists first: for our own disk alone.
     pub fn emit(&self) -> Vec<u8> {
         let mut out = vec![VERSION];
-        for record in self.records.iter().map(Vec::as_slice).chain(self.lists.rotations()) {
+        for record in self.records() {
             out.extend_from_slice(&(record.len() as u32).to_be_bytes());
             out.extend_from_slice(record);
         }

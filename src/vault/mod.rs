@@ -7,13 +7,17 @@ mod cameras;
 mod error;
 mod generations;
 mod home;
+mod join;
 mod journal;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 
 pub use cameras::PairedCamera;
 pub use error::VaultError;
 pub use home::{Home, RecordRefused};
+pub use join::Joined;
+pub use upkeep::{KEY_LIFE, Upkeep};
 
 use crate::link::{Alias, HubLink, WatchLink};
 use crate::state::{StateDir, random32};
@@ -161,18 +165,22 @@ impl Vault {
         Ok(self.state.write(HUB, Zeroizing::new(link.to_string()).as_bytes())?)
     }
 
-    /// The list that a new camera is given: the home's first, which this device makes, named `name`, if there is no home yet. `home` is 16
-    /// random bytes.
+    /// The list that a new camera is given: the home's newest; its first, which this device makes, named `name`, if there is no home yet.
+    /// `home` is 16 random bytes.
     ///
     /// # Errors
-    /// [`VaultError::NotFirst`] if another device made the home's first list, which alone can pair.
-    pub fn first_list(&mut self, name: &DeviceName, home: [u8; 16], wall_us: u64) -> Result<CheckedList, VaultError> {
+    /// [`VaultError::NotOwner`] if this device is none.
+    pub fn list_for_pairing(
+        &mut self,
+        name: &DeviceName,
+        home: [u8; 16],
+        wall_us: u64,
+    ) -> Result<CheckedList, VaultError> {
         let _held = self.state.lock()?;
         self.reload()?;
         if let Some(home) = &self.home {
-            let first = home.first().ok_or(VaultError::NotFirst)?;
-            let is_ours = first.list().signer() == self.signer.verifying_key();
-            return if is_ours { Ok(first) } else { Err(VaultError::NotFirst) };
+            let is_owner = home.is_owner(&self.signer.verifying_key());
+            return if is_owner { Ok(home.lists().checked().clone()) } else { Err(VaultError::NotOwner) };
         }
         let device = self.own_entry(Role::Owner, name.clone());
         let first = CheckedList::first(HomeId(home), wall_us, &[device], &self.signer)?;

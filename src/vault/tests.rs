@@ -1,4 +1,5 @@
 use super::*;
+use doorframe_transport::seed::Seed;
 use doorframe_transport::moq::{Dial, Trust};
 use std::fs;
 use std::path::PathBuf;
@@ -63,7 +64,7 @@ fn what_a_vault_holds_is_there_when_it_is_opened_again() {
     let folder = Folder::new("again");
     let mut vault = folder.vault();
     assert!(vault.home().is_none());
-    vault.first_list(&name("Laptop"), [1; 16], 5).unwrap();
+    vault.list_for_pairing(&name("Laptop"), [1; 16], 5).unwrap();
     vault.add_camera(camera(), 6).unwrap();
     let changes = vault.change_devices(7, adding(guest(3, 1_000))).unwrap();
     assert_eq!(changes.len(), 1);
@@ -82,7 +83,7 @@ fn what_a_vault_holds_is_there_when_it_is_opened_again() {
 fn a_second_program_sees_and_keeps_what_the_first_wrote() {
     let folder = Folder::new("two");
     let (mut first, mut second) = (folder.vault(), folder.vault());
-    first.first_list(&name("Laptop"), [1; 16], 5).unwrap();
+    first.list_for_pairing(&name("Laptop"), [1; 16], 5).unwrap();
     second.change_devices(6, adding(guest(3, 1_000))).unwrap();
     first.journal_append(Deed::Exported, "a clip\nof two lines", 7).unwrap();
     first.change_devices(8, adding(guest(4, 1_000))).unwrap();
@@ -97,7 +98,7 @@ fn a_retired_key_opens_until_it_is_forgotten() {
     let folder = Folder::new("rotate");
     let mut vault = folder.vault();
     assert!(matches!(vault.rotate([8; 32], 10), Err(VaultError::NoHome)));
-    vault.first_list(&name("Laptop"), [1; 16], 5).unwrap();
+    vault.list_for_pairing(&name("Laptop"), [1; 16], 5).unwrap();
     let old = vault.devices()[0].public().clone();
     assert_eq!(vault.rotate([8; 32], 10).unwrap(), 2);
     let again = folder.vault();
@@ -119,7 +120,7 @@ fn a_retired_key_opens_until_it_is_forgotten() {
 fn a_damaged_file_is_named_and_left_as_it_is() {
     let folder = Folder::new("damaged");
     let mut vault = folder.vault();
-    vault.first_list(&name("Laptop"), [1; 16], 5).unwrap();
+    vault.list_for_pairing(&name("Laptop"), [1; 16], 5).unwrap();
     vault.add_camera(camera(), 6).unwrap();
     for file in ["device-keys", "home", "cameras", "journal", "journal-head"] {
         let path = folder.0.join(file);
@@ -155,7 +156,7 @@ fn a_torn_entry_is_put_aside_and_a_journal_that_was_cut_is_told() {
 }
 
 #[test]
-fn only_an_owner_changes_the_list_and_only_the_first_pairs() {
+fn only_an_owner_changes_the_list_and_pairs() {
     let folder = Folder::new("member");
     let mut vault = folder.vault();
     let owner = SigningKey::from_seed(&[5; 32]).unwrap();
@@ -164,6 +165,75 @@ fn only_an_owner_changes_the_list_and_only_the_first_pairs() {
     let list = CheckedList::first(HomeId([2; 16]), 1, &devices, &owner).unwrap();
     vault.store(Home::new(list)).unwrap();
     assert!(matches!(vault.change_devices(2, adding(guest(6, 9))), Err(VaultError::List(_))));
-    assert!(matches!(vault.first_list(&name("x"), [0; 16], 3), Err(VaultError::NotFirst)));
+    assert!(matches!(vault.list_for_pairing(&name("x"), [0; 16], 3), Err(VaultError::NotOwner)));
     assert!(vault.rotate([6; 32], 4).is_ok(), "a member changes its own key");
+}
+
+#[test]
+fn a_second_device_joins_watches_and_as_an_owner_pairs_and_invites() {
+    let (folder, other) = (Folder::new("inviting"), Folder::new("joining"));
+    let (mut laptop, mut phone) = (folder.vault(), other.vault());
+    laptop.list_for_pairing(&name("Laptop"), [1; 16], 5).unwrap();
+    laptop.add_camera(camera(), 6).unwrap();
+    let card = phone.own_entry(Role::Owner, name("Phone"));
+    let signer = card.signer;
+    assert!(matches!(laptop.invitation(&signer, seed()), Err(VaultError::NoDevice(_))));
+    laptop.change_devices(7, adding(card)).unwrap();
+    let invitation = laptop.invitation(&signer, seed()).unwrap();
+    let joined = phone.join(&invitation, 8).unwrap();
+    assert_eq!((joined.by, joined.version), (laptop.signer().verifying_key(), 2));
+    assert_eq!(joined.cameras, [Alias::front_door()]);
+    let again = other.vault();
+    assert_eq!(again.camera(&Alias::front_door()), Some(&camera()));
+    assert_eq!(again.home().unwrap().lists().newest(), laptop.home().unwrap().lists().newest());
+    assert!(again.journal().entries()[0].details.as_str().contains("joined a home"));
+    // Another owner may pair and put devices on the list, and its list is taken by the first.
+    assert_eq!(phone.list_for_pairing(&name("x"), [0; 16], 9).unwrap().list().version(), 2);
+    phone.change_devices(10, adding(guest(3, 1_000))).unwrap();
+    let newest = phone.home().unwrap().lists().newest().record().to_vec();
+    assert!(matches!(laptop.handle_record(&newest), Ok(Update::New(_))));
+    // The same invitation again brings nothing back, and a third device cannot use it.
+    let error = phone.join(&invitation, 11).unwrap_err().to_string();
+    assert!(error.contains("older") || error.contains("old"), "{error}");
+    let third = Folder::new("third");
+    let error = third.vault().join(&invitation, 12).unwrap_err().to_string();
+    assert!(error.contains("for another device"), "{error}");
+}
+
+#[test]
+fn a_device_of_one_home_does_not_join_another() {
+    let (folder, other) = (Folder::new("home-one"), Folder::new("home-two"));
+    let (mut ours, mut theirs) = (folder.vault(), other.vault());
+    ours.list_for_pairing(&name("Laptop"), [1; 16], 5).unwrap();
+    theirs.list_for_pairing(&name("Laptop"), [2; 16], 5).unwrap();
+    let card = ours.own_entry(Role::Member, name("Neighbour"));
+    let signer = card.signer;
+    theirs.change_devices(6, adding(card)).unwrap();
+    let invitation = theirs.invitation(&signer, seed()).unwrap();
+    assert!(matches!(ours.join(&invitation, 7), Err(VaultError::OtherHome)));
+    assert_eq!(ours.home().unwrap().lists().home(), HomeId([1; 16]));
+}
+
+#[test]
+fn a_key_is_changed_every_week_and_deleted_only_when_somebody_said_so() {
+    let folder = Folder::new("upkeep");
+    let mut vault = folder.vault();
+    let week = u64::try_from(KEY_LIFE.as_micros()).unwrap();
+    let made = vault.key_made_wall_us();
+    assert_eq!(vault.upkeep(made + 9 * week).unwrap(), Upkeep::default(), "before the first pairing");
+    vault.list_for_pairing(&name("Laptop"), [1; 16], 5).unwrap();
+    assert_eq!(vault.upkeep(made + week - 1).unwrap(), Upkeep::default());
+    assert_eq!(vault.upkeep(made - 1).unwrap(), Upkeep::default(), "a clock that was set back");
+    assert_eq!(vault.upkeep(made + week).unwrap(), Upkeep { rotated: Some(2), forgotten: 0 });
+    assert_eq!(vault.upkeep(made + 10 * week).unwrap(), Upkeep { rotated: Some(3), forgotten: 0 });
+    assert_eq!(folder.vault().devices().len(), 3);
+    vault.keep_keys_for(Some(KEY_LIFE * 2)).unwrap();
+    assert_eq!(vault.upkeep(made + 10 * week + 1).unwrap(), Upkeep { rotated: None, forgotten: 1 });
+    vault.keep_keys_for(None).unwrap();
+    assert_eq!(vault.retention().unwrap(), None);
+    assert_eq!(folder.vault().devices().len(), 2);
+}
+
+fn seed() -> Seed {
+    Seed::from_os_random([4; 32])
 }

@@ -1,12 +1,18 @@
 //! The home of the device that watches: what its lists say of the camera's, and what the camera is to be given of them.
 
+use crate::state::random;
 use crate::vault::Home;
 use bytes::Bytes;
-use doorframe_transport::devices::{Ghost, Standing};
+use doorframe_transport::devices::{Ghost, LetterKey, Standing, Way};
 use doorframe_transport::manifest::{DeviceListRef, SessionManifest};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
+
+/// Reads the lists again.
+pub(super) type Again = Box<dyn Fn() -> Option<Home> + Send + Sync>;
+/// Keeps a list or a rotation that the camera handed over, if it is right; gives the lists after it.
+pub(super) type Keep = Box<dyn Fn(&[u8]) -> Option<Home> + Send + Sync>;
 
 /// Clones are one.
 #[derive(Clone)]
@@ -14,13 +20,16 @@ pub(super) struct Watched(Arc<Shared>);
 
 struct Shared {
     home: Mutex<Home>,
-    again: Box<dyn Fn() -> Option<Home> + Send + Sync>,
+    again: Again,
+    keep: Keep,
     stated: watch::Sender<Option<u32>>,
+    letters: Mutex<Option<LetterKey>>,
 }
 
 impl Watched {
-    pub(super) fn new(home: Home, again: Box<dyn Fn() -> Option<Home> + Send + Sync>) -> Self {
-        Self(Arc::new(Shared { home: Mutex::new(home), again, stated: watch::channel(None).0 }))
+    pub(super) fn new(home: Home, again: Again, keep: Keep) -> Self {
+        let (home, letters, stated) = (Mutex::new(home), Mutex::new(None), watch::channel(None).0);
+        Self(Arc::new(Shared { home, again, keep, stated, letters }))
     }
 
     /// Version of the list that the camera states.
@@ -28,23 +37,38 @@ impl Watched {
         self.0.stated.subscribe()
     }
 
-    /// Notes what a session manifest states. Nothing in it is checked: who forges one gets signed lists that he could get anyway.
-    pub(super) fn handle_stated(&self, record: &[u8]) {
-        let Ok(manifest) = SessionManifest::parse(record) else { return };
-        let version = manifest.facts().devices.version;
+    /// Notes what a session states that opened with this device's key: the camera is given what it does not have.
+    pub(super) fn handle_stated(&self, version: u32, letters: LetterKey) {
         if version > self.lock().lists().newest().version() {
             self.read_again();
         }
+        *self.0.letters.lock().unwrap_or_else(PoisonError::into_inner) = Some(letters);
         self.0.stated.send_replace(Some(version));
     }
 
-    /// What a camera needs that has list `version`.
-    pub(super) fn since(&self, version: u32) -> Vec<Bytes> {
-        // A camera without a list was paired by nobody: it takes none.
-        if version == 0 {
-            return Vec::new();
+    /// Takes a letter of the camera; says whether our lists are newer now.
+    pub(super) fn handle_letter(&self, key: &LetterKey, letter: &[u8]) -> bool {
+        let Ok(record) = key.open(Way::ToDevices, letter) else { return false };
+        let before = self.lock().lists().newest().version();
+        // Looked at here first: most of what comes is known, and not worth a look at the disk.
+        if self.lock().clone().handle(&record).is_err() {
+            return false;
         }
-        self.lock().since(version).into_iter().map(Bytes::copy_from_slice).collect()
+        if let Some(home) = (self.0.keep)(&record) {
+            *self.lock() = home;
+        }
+        self.lock().lists().newest().version() > before
+    }
+
+    /// What a camera needs that has list `version`, in letters.
+    pub(super) fn since(&self, version: u32) -> Vec<Bytes> {
+        let key = self.0.letters.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        // A camera without a list was paired by nobody: it takes none.
+        let Some(key) = key.filter(|_| version > 0) else { return Vec::new() };
+        let home = self.lock();
+        let sealed =
+            home.since(version).into_iter().map_while(|record| key.seal(Way::ToCamera, record, random().ok()?));
+        sealed.map(Bytes::from).collect()
     }
 
     /// Sets a session that opened against our lists.
@@ -63,9 +87,7 @@ impl Watched {
     fn say(&self, standing: Result<Standing, Ghost>) -> Result<(), Ghost> {
         match standing? {
             Standing::Ahead => {
-                tracing::warn!(
-                    "the camera has a newer device list than this device: ask another owner's device for it"
-                );
+                tracing::info!("the camera has a newer device list than this device, and hands it over");
             }
             Standing::Behind => tracing::info!("the camera has an older device list: it is given the newest"),
             _ => {}

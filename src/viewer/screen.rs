@@ -108,9 +108,6 @@ impl Screen {
     fn handle(&mut self, message: Message) {
         match message {
             Message::Session(id, record) => {
-                if let Some(home) = &self.home {
-                    home.handle_stated(&record);
-                }
                 if self.candidates.len() < CANDIDATES {
                     self.candidates.insert(id, record.clone());
                 }
@@ -145,6 +142,7 @@ impl Screen {
                 self.machine.handle_opening(&record, wall_us());
             }
             Message::Manifest(_, _, record) => self.machine.handle_closing(&record),
+            Message::Letter(id, letter) => self.handle_letter(id, &letter),
             Message::Video(_, epoch, object, received) => {
                 self.with_stats(|stats| stats.bytes += object.len() as u64);
                 self.machine.handle_object(TrackName::VIDEO, epoch, object);
@@ -191,9 +189,21 @@ impl Screen {
         };
         let is_ours = matches!(state, ViewerState::Opening(_));
         self.state.send_replace(state);
-        if is_ours
-            && let Some(home) = &self.home
-            && let Err(ghost) = home.check_session(record)
+        let Some(home) = self.home.clone().filter(|_| is_ours) else { return };
+        if let Some((facts, letters)) = self.machine.session().zip(self.machine.letters()) {
+            home.handle_stated(facts.devices.version, letters);
+        }
+        if let Err(ghost) = home.check_session(record) {
+            self.raise(ghost.to_string());
+        }
+    }
+
+    /// A list that this device did not have. What the session states is set against it again.
+    fn handle_letter(&mut self, id: SessionId, letter: &[u8]) {
+        let Some((home, key)) = self.home.as_ref().zip(self.machine.letters()) else { return };
+        if home.handle_letter(&key, letter)
+            && let Some(Err(ghost)) = self.candidates.get(&id).map(|record| home.check_session(record))
+            && self.alarm.is_none()
         {
             self.raise(ghost.to_string());
         }

@@ -18,6 +18,8 @@ pub(super) enum Message {
     Session(SessionId, Bytes),
     /// Opening (0) or closing (1) of an epoch.
     Manifest(SessionId, u64, Bytes),
+    /// A letter of the camera to the home's devices.
+    Letter(SessionId, Bytes),
     /// A sealed access unit.
     Video(SessionId, Epoch, Bytes, u64),
     /// A session is over.
@@ -28,7 +30,10 @@ impl Message {
     /// Bytes it keeps.
     pub(super) fn bytes(&self) -> usize {
         match self {
-            Self::Session(_, bytes) | Self::Manifest(.., bytes) | Self::Video(_, _, bytes, _) => bytes.len(),
+            Self::Session(_, bytes)
+            | Self::Manifest(.., bytes)
+            | Self::Letter(_, bytes)
+            | Self::Video(_, _, bytes, _) => bytes.len(),
             Self::Gone(_) => 0,
         }
     }
@@ -36,7 +41,11 @@ impl Message {
     /// Which session it belongs to.
     pub(super) fn session(&self) -> SessionId {
         match self {
-            Self::Session(id, _) | Self::Manifest(id, ..) | Self::Video(id, ..) | Self::Gone(id) => *id,
+            Self::Session(id, _)
+            | Self::Manifest(id, ..)
+            | Self::Letter(id, _)
+            | Self::Video(id, ..)
+            | Self::Gone(id) => *id,
         }
     }
 }
@@ -46,12 +55,15 @@ pub(super) struct Follow {
     pub(super) node: Arc<Node>,
     pub(super) camera: String,
     pub(super) messages: Sender<Message>,
+    /// Whether the camera's device lists are wanted.
+    pub(super) of_home: bool,
 }
 
 /// Sessions read side by side at most: the camera's, the one before, and what others may put under its name.
 const MOST: usize = 8;
 const FIRST: u8 = 200;
 const VIDEO: u8 = 100;
+const LETTERS: u8 = 60;
 
 impl Follow {
     /// Until it is aborted. All sessions under the camera's name are read; which one is watched is decided where they are
@@ -66,7 +78,7 @@ impl Follow {
             watched.retain(|_, task| !task.is_finished());
             if announced.is_live && !watched.contains_key(&id) && watched.len() < MOST {
                 let path = format!("{}/{id}", self.camera);
-                let task = tasks.spawn(session(self.node.clone(), path, id, self.messages.clone()));
+                let task = tasks.spawn(session(self.node.clone(), path, id, self.of_home, self.messages.clone()));
                 watched.insert(id, task);
             } else if !announced.is_live {
                 // Its task ends with its tracks: what is under way still arrives.
@@ -79,9 +91,19 @@ impl Follow {
 }
 
 /// Reads one session's tracks side by side.
-async fn session(node: Arc<Node>, path: String, id: SessionId, messages: Sender<Message>) {
+async fn session(node: Arc<Node>, path: String, id: SessionId, of_home: bool, messages: Sender<Message>) {
     let manifest_messages = messages.clone();
     let video_messages = messages.clone();
+    let letters = async {
+        if of_home && let Ok(mut track) = node.subscribe(&path, "devices", LETTERS).await {
+            while let Some(mut group) = track.group().await {
+                while let Some(letter) = group.object().await {
+                    messages.send(Message::Letter(id, letter)).await.ok()?;
+                }
+            }
+        }
+        Some(())
+    };
     let session = async {
         let mut track = node.subscribe(&path, "session", FIRST).await.ok()?;
         while let Some(mut group) = track.group().await {
@@ -117,7 +139,7 @@ async fn session(node: Arc<Node>, path: String, id: SessionId, messages: Sender<
             }
         }
     });
-    let (_, (), ()) = tokio::join!(session, manifest, video);
+    let (_, (), (), _) = tokio::join!(session, manifest, video, letters);
 }
 
 /// Reads each group of a track as it begins, the tail of the one before beside it.

@@ -4,6 +4,7 @@
 //! before the first unit; then [`Session::epoch_at`] tells the epoch of a moment, [`Session::begin`] begins it when it changes,
 //! [`Session::seal`] seals, and [`Session::end`] closes what is open. Time comes in as arguments.
 
+use crate::devices::LetterKey;
 use crate::identity::{BadKey, DevicePublicKey, Hash, SigningKey, VerifyingKey};
 use crate::keys::{Depth, Epoch, EpochGone, EpochKeys, Frontier, Node, SessionId};
 use crate::manifest::{
@@ -96,6 +97,7 @@ pub struct Session {
     checkpoint: Hash,
     signer: SigningKey,
     frontier: Frontier,
+    letters: LetterKey,
     tracks: Vec<TrackName>,
     current: Option<OpenEpoch>,
     previous: Hash,
@@ -143,12 +145,15 @@ impl Session {
             checkpoint,
         };
         let manifest = SessionManifest::emit(&facts, &root, &devices, identity, &signer, &mut rng)?;
-        let frontier = Frontier::new(Node::root(*root, facts.depth), facts.depth);
+        let root = Node::root(*root, facts.depth);
+        let letters = LetterKey::derive(&root, facts.id);
+        let frontier = Frontier::new(root, facts.depth);
         let session = Self {
             checkpoint,
             started: now,
             signer,
             frontier,
+            letters,
             tracks,
             current: None,
             previous: [0; 32],
@@ -166,6 +171,11 @@ impl Session {
     /// Signs its epochs.
     pub fn signer(&self) -> VerifyingKey {
         self.facts.signer
+    }
+
+    /// What device lists travel under while it lasts.
+    pub fn letters(&self) -> &LetterKey {
+        &self.letters
     }
 
     /// A moment on the session's clock.

@@ -6,6 +6,7 @@
 
 pub(crate) mod epoch;
 
+use crate::devices::LetterKey;
 use crate::drops::Drops;
 use crate::identity::{DeviceKey, VerifyingKey};
 use crate::keys::Epoch;
@@ -356,6 +357,11 @@ impl Viewer {
     /// The session being watched.
     pub fn session(&self) -> Option<&SessionFacts> {
         self.session.as_ref().map(|session| &session.opened.facts)
+    }
+
+    /// What device lists travel under in the session being watched.
+    pub fn letters(&self) -> Option<LetterKey> {
+        self.session.as_ref().map(|session| LetterKey::derive(&session.opened.root, session.opened.facts.id))
     }
 
     /// Newest epoch that was opened.

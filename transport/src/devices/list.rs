@@ -10,7 +10,7 @@ use thiserror::Error;
 pub const MAX_DEVICES: usize = MAX_RECIPIENTS;
 
 const LABEL: &[u8] = b"doorframe/1 device list";
-const TYPE: u8 = 4;
+pub(super) const TYPE: u8 = 4;
 
 /// Why devices make no list.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

@@ -8,6 +8,8 @@
 
 mod change;
 mod device;
+mod invitation;
+mod letter;
 mod list;
 mod lists;
 mod recovery;
@@ -17,6 +19,8 @@ mod sample;
 
 pub use change::{Change, ChangeKind, changes};
 pub use device::{Device, DeviceName, Expiry, HomeId, Role};
+pub use invitation::{Invitation, InvitationError, InvitationRefused};
+pub use letter::{LetterKey, LetterRefused, MAX_LETTER_RECORD, Way};
 pub use list::{BadList, CheckedList, DeviceList, ListRefused, MAX_DEVICES};
 pub use lists::{Ghost, Lists, Standing, Update};
 pub use recovery::{BadWords, RecoveryKey};

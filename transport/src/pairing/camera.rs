@@ -2,7 +2,7 @@
 
 use super::record::{self, HubLink, Message, NewOwner, Reason};
 use super::{Exporter, PairingSecret, TRIES, WINDOW};
-use crate::devices::{CheckedList, DeviceList, ListRefused, Role};
+use crate::devices::{CheckedList, ListRefused, Role};
 use crate::identity::{Hash, SigningKey, hash};
 use crate::parse::RecordError;
 use doorframe_codec::units::Uptime;
@@ -34,8 +34,10 @@ pub struct Proved {
 /// A camera that has an owner.
 #[derive(Clone, Debug)]
 pub struct Paired {
-    /// The home's first device list.
+    /// The home's newest device list.
     pub list: CheckedList,
+    /// The owner's device that scanned the QR code.
+    pub by: NewOwner,
     /// Where its hub is.
     pub hub: HubLink,
 }
@@ -70,11 +72,11 @@ pub enum PairingRefused {
     /// The device list is none that this camera can take.
     #[error(transparent)]
     List(#[from] ListRefused),
-    /// The device list is not signed by the new owner, or has other keys of it.
-    #[error("the device list is not by the device that scanned the QR code")]
+    /// The device list does not have the new owner as one, or has other keys of it.
+    #[error("the device list does not have the device that scanned the QR code as an owner")]
     OtherOwner,
     /// The same device sends another list than the one that was taken.
-    #[error("this camera has its first device list already")]
+    #[error("this camera has its device list already")]
     Again,
 }
 
@@ -167,18 +169,19 @@ impl CameraPairing {
         let Message::Home { list, hub } = Message::parse(record)? else {
             return Err(RecordError::Field { field: "step", value: step(record) }.into());
         };
-        let list = DeviceList::parse(&list).map_err(ListRefused::from)?.verify_first()?;
-        let owner = &proved.owner;
-        let listed = list.list().device(&owner.signer);
-        let is_theirs = listed.is_some_and(|device| device.role == Role::Owner && device.public == owner.public);
-        if list.list().signer() != owner.signer || !is_theirs {
+        // Whose home this is, the QR code has said: its secret is known to whoever stood before the camera.
+        let list = CheckedList::trusted(&list)?;
+        let by = proved.owner;
+        let listed = list.list().device(&by.signer);
+        let is_theirs = listed.is_some_and(|device| device.role == Role::Owner && device.public == by.public);
+        if !is_theirs {
             return Err(PairingRefused::OtherOwner);
         }
         let taken = list.list().hash();
         if *self.home.get_or_insert(taken) != taken {
             return Err(PairingRefused::Again);
         }
-        Ok((Message::Done { list: taken }.emit(), Paired { list, hub }))
+        Ok((Message::Done { list: taken }.emit(), Paired { list, by, hub }))
     }
 }
 

@@ -105,7 +105,7 @@ impl fmt::Debug for Asked {
 }
 
 impl Met {
-    /// The second message of the same connection: the home's first device list, signed by this device, and where the hub is.
+    /// The second message of the same connection: the home's newest device list, which has this device as an owner, and where the hub is.
     pub fn home(self, list: &CheckedList, hub: &HubLink) -> (Vec<u8>, Told) {
         let record = Message::Home { list: list.list().record().to_vec(), hub: hub.clone() }.emit();
         (record, Told { list: list.list().hash() })

@@ -209,7 +209,7 @@ fn what_answers_must_be_the_camera_of_the_code() {
 }
 
 #[test]
-fn the_first_list_must_be_by_the_device_that_proved() {
+fn the_list_must_have_the_device_that_proved_as_an_owner() {
     let try_list = |list: &CheckedList| {
         let mut camera = camera();
         let (request, _) = ask(1, HERE);
@@ -219,11 +219,31 @@ fn the_first_list_must_be_by_the_device_that_proved() {
     };
     let make = |devices: &[Device], signer: u8| CheckedList::first(HomeId([7; 16]), 1, devices, &key(signer)).unwrap();
     assert_eq!(try_list(&list(2)), PairingRefused::OtherOwner);
-    assert_eq!(try_list(&make(&[device(1), device(2)], 2)), PairingRefused::OtherOwner);
+    let member = Device { role: Role::Member, ..device(1) };
+    assert_eq!(try_list(&make(&[member, device(2)], 2)), PairingRefused::OtherOwner);
     let swapped = Device { public: owner(2).public, ..device(1) };
     assert_eq!(try_list(&make(&[swapped], 1)), PairingRefused::OtherOwner);
-    let second = list(1).next(2, &[device(1)], &key(1)).unwrap();
-    assert_eq!(try_list(&second), PairingRefused::List(ListRefused::Gap { given: 2, ours: 0 }));
+    let mut forged = list(1).list().record().to_vec();
+    forged[60] ^= 1;
+    let mut camera = camera();
+    let (request, _) = ask(1, HERE);
+    let (_, proved) = camera.handle_request(&request, &HERE, &identity(), START).unwrap();
+    let home = Message::Home { list: forged, hub: hub() }.emit();
+    assert!(matches!(camera.handle_home(proved, &home, START), Err(PairingRefused::List(_))));
+}
+
+#[test]
+fn a_second_camera_takes_the_newest_list_from_any_owner() {
+    let devices = [device(1), device(2)];
+    let first = CheckedList::first(HomeId([7; 16]), 1, &devices, &key(1)).unwrap();
+    let third = first.next(2, &devices, &key(1)).unwrap().next(3, &devices, &key(1)).unwrap();
+    let mut camera = camera();
+    let (request, asked) = ask(2, HERE);
+    let (answer, proved) = camera.handle_request(&request, &HERE, &identity(), START).unwrap();
+    let (home, told) = asked.handle_answer(&answer).unwrap().home(&third, &hub());
+    let (done, paired) = camera.handle_home(proved, &home, START).unwrap();
+    told.handle_done(&done).unwrap();
+    assert_eq!((paired.list.list().version(), paired.by.signer), (3, key(2).verifying_key()));
 }
 
 #[test]
