@@ -9,6 +9,7 @@ use doorframe::sensor::Clock;
 use doorframe::state::{StateDir, random32};
 use doorframe::transport::identity::{DeviceKey, DevicePublicKey, SigningKey};
 use doorframe::transport::pairing::Paired;
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -32,6 +33,9 @@ pub(super) struct CameraCommand {
     /// UDP address on which to wait for the owner's device.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "0.0.0.0:0", requires = "pair")]
     pair_listen: SocketAddr,
+    /// Also write a page with the QR code to this file, for a camera whose terminal nobody sees. It is deleted when the code is used up.
+    #[arg(long, value_name = "FILE.html", requires = "pair")]
+    pair_page: Option<PathBuf>,
     /// Print a new watch link. The one before then opens nothing any more.
     #[arg(long)]
     new_link: bool,
@@ -49,7 +53,7 @@ impl CameraCommand {
         // Goes on saying no, in words, to whoever scans the same code later.
         let _pairing = if self.pair {
             let identity = SigningKey::from_seed(&seed).map_err(Failure::of)?;
-            Some(wait_for_owner(&state, identity, self.pair_listen).await?)
+            Some(wait_for_owner(&state, identity, self.pair_listen, self.pair_page.take()).await?)
         } else {
             None
         };
@@ -168,7 +172,12 @@ fn kept_hub(state: &StateDir) -> Result<Option<CameraHub>, Failure> {
 }
 
 /// Shows the code, and waits until somebody has scanned it. The port stays open as long as what it gives is kept.
-async fn wait_for_owner(state: &StateDir, identity: SigningKey, listen: SocketAddr) -> Result<AbortOnDrop, Failure> {
+async fn wait_for_owner(
+    state: &StateDir,
+    identity: SigningKey,
+    listen: SocketAddr,
+    page: Option<PathBuf>,
+) -> Result<AbortOnDrop, Failure> {
     let host = if listen.ip().is_unspecified() {
         super::hub::own_address().parse().map_err(Failure::of)?
     } else {
@@ -183,6 +192,7 @@ async fn wait_for_owner(state: &StateDir, identity: SigningKey, listen: SocketAd
     let mut pairing = Pairing::listen(listen, host, identity, store).map_err(Failure::of)?;
     let link = Zeroizing::new(pairing.link().to_string());
     println!("{}\n", pairing::terminal(&link).map_err(Failure::of)?);
+    let _page = page.map(|path| PairPage::write(path, &link)).transpose()?;
     println!("  Scan this with your device, or run there, within ten minutes:\n\n    doorframe pair '{}'\n", *link);
     println!("  It can be used once: the device that scans it first owns the camera.\n");
     loop {
@@ -209,6 +219,30 @@ async fn wait_for_owner(state: &StateDir, identity: SigningKey, listen: SocketAd
         }
     });
     Ok(AbortOnDrop(task))
+}
+
+/// The page with the code, gone with it.
+struct PairPage(PathBuf);
+
+impl PairPage {
+    fn write(path: PathBuf, link: &str) -> Result<Self, Failure> {
+        let page = Zeroizing::new(pairing::page(link).map_err(Failure::of)?);
+        let mut options = std::fs::OpenOptions::new();
+        options.write(true).create(true).truncate(true);
+        // The code makes whoever sees it the owner.
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let written = options.open(&path).and_then(|mut file| file.write_all(page.as_bytes()));
+        written.map_err(|error| Failure(format!("cannot write {}: {error}", path.display())))?;
+        println!("  The code is in {} too, as a page.\n", path.display());
+        Ok(Self(path))
+    }
+}
+
+impl Drop for PairPage {
+    fn drop(&mut self) {
+        let _gone = std::fs::remove_file(&self.0);
+    }
 }
 
 /// Ends a task with the command that started it.

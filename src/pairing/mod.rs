@@ -11,7 +11,7 @@ mod qr;
 pub use camera::{ListenError, Pairing, PairingEvent};
 pub use link::{CameraHub, PairLink};
 pub use owner::{PairError, pair};
-pub use qr::{TooLong, svg, terminal};
+pub use qr::{TooLong, page, terminal};
 
 use doorframe_transport::pairing::{EXPORTER_LABEL, Exporter};
 use std::time::Duration;
