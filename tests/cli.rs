@@ -306,3 +306,79 @@ fn link(output: impl std::io::Read + Send + 'static, start: &str) -> String {
     std::thread::spawn(move || lines.for_each(drop));
     line[line.find(start).unwrap()..].trim_end_matches('\'').to_owned()
 }
+
+/// Ends a program with the test, also one that fails.
+struct Running(std::process::Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ended = (self.0.kill(), self.0.wait());
+    }
+}
+
+fn start(arguments: &[&str]) -> (Running, std::process::ChildStdout) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_doorframe"))
+        .args(arguments)
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let output = child.stdout.take().unwrap();
+    (Running(child), output)
+}
+
+#[test]
+fn a_home_from_its_first_pairing_to_a_device_that_was_removed() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cli-home");
+    let _none = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+    let said = |arguments: &[&str]| {
+        let output = doorframe(arguments);
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{arguments:?}: {errors}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let (hub, camera, laptop, phone) = (path("hub"), path("camera"), path("laptop"), path("phone"));
+    let (code, invitation) = (path("pair.html"), path("phone.join"));
+    let (_hub, output) = start(&["hub", "--listen", "127.0.0.1:0", "--state", &hub]);
+    let hub = link(output, "https://");
+    let (_camera, output) = start(&[
+        "camera",
+        "--state",
+        &camera,
+        "--pair",
+        "--pair-listen",
+        "127.0.0.1:0",
+        "--pair-page",
+        &code,
+        "--source",
+        "pattern:320x240@30",
+    ]);
+    let scanned = link(output, "doorframe://pair");
+    let page = std::fs::read_to_string(&code).unwrap();
+    assert!(page.contains("<svg") && page.contains(&scanned.replace('&', "&amp;")));
+
+    let paired = said(&["pair", &scanned, "--hub", &hub, "--state", &laptop, "--name", "Laptop"]);
+    assert!(paired.contains("Paired with front-door"), "{paired}");
+    let watch = |state: &str| doorframe(&["watch", "front-door", "--state", state, "--seconds", "4"]);
+    assert!(watch(&laptop).status.success());
+    assert!(!Path::new(&code).exists(), "a code that was used is no longer shown");
+
+    let card = said(&["devices", "--state", &phone, "card"]);
+    let added = said(&["devices", "--state", &laptop, "add", card.trim(), "--name", "Phone", "--out", &invitation]);
+    assert!(added.contains("was added as member") && added.contains("by device list 2 now"), "{added}");
+    let joined = said(&["join", &invitation, "--state", &phone]);
+    assert!(joined.contains("device list 2") && joined.contains("doorframe watch front-door"), "{joined}");
+    assert!(watch(&phone).status.success());
+    let strangers = failure(&["join", &invitation, "--state", &path("stranger")]);
+    assert!(strangers.contains("for another device"), "{strangers}");
+
+    let removed = said(&["devices", "--state", &laptop, "remove", "Phone"]);
+    assert!(removed.contains("was removed") && removed.contains("by device list 3 now"), "{removed}");
+    let shut_out = watch(&phone);
+    assert!(!shut_out.status.success());
+    let told = String::from_utf8_lossy(&shut_out.stdout);
+    assert!(told.contains("not on the camera's device list"), "{told}");
+    let listed = said(&["devices", "--state", &laptop]);
+    assert!(listed.contains("device list 3") && listed.contains("Laptop") && !listed.contains("Phone"), "{listed}");
+}

@@ -240,7 +240,7 @@ mod tests {
         fn a_changed_bit_anywhere_is_refused(at in any::<prop::sample::Index>(), bit in 0..8) {
             let mut record = invited(1);
             let at = at.index(record.len());
-            record[at] ^= 1 << bit;
+            record[at] ^= 1_u8 << bit;
             prop_assert!(Invitation::open(&record, &signer(5).verifying_key(), &keys(5)).is_err());
         }
 

@@ -188,7 +188,7 @@ mod tests {
         fn a_changed_bit_anywhere_is_refused(at in 0_usize..4096, bit in 0..8) {
             let mut letter = key(1, 1).seal(Way::ToDevices, b"list", [7; 12]).unwrap();
             let at = at % letter.len();
-            letter[at] ^= 1 << bit;
+            letter[at] ^= 1_u8 << bit;
             prop_assert!(key(1, 1).open(Way::ToDevices, &letter).is_err());
         }
     }

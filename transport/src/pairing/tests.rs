@@ -1,7 +1,7 @@
 //! A camera and those who want to be its owner.
 
 use super::*;
-use crate::devices::{CheckedList, Device, DeviceName, Expiry, HomeId, ListRefused, Role};
+use crate::devices::{CheckedList, Device, DeviceName, Expiry, HomeId, Role};
 use crate::identity::{DeviceKey, SigningKey};
 use crate::parse::RecordError;
 use doorframe_codec::units::Uptime;
