@@ -123,6 +123,11 @@ pub struct Viewer {
     home: Option<Watched>,
 }
 
+/// Gives a home's lists as they are now; `None` if they cannot be read.
+pub type Again = Box<dyn Fn() -> Option<Home> + Send + Sync>;
+/// Keeps a signed list or rotation, if it is right, and gives the lists after it; `None` if it was not kept.
+pub type Keep = Box<dyn Fn(&[u8]) -> Option<Home> + Send + Sync>;
+
 /// What a device of a home brings to a viewer beside its link.
 pub struct Own {
     /// Its home's device lists. The camera's are set against them, and it is given those that it does not have.
@@ -130,9 +135,9 @@ pub struct Own {
     /// Keys of the device before the one in the link, the newest first.
     pub retired: Vec<DeviceKey>,
     /// Reads the lists again, where the camera states what they do not have: another program may have changed them.
-    pub again: Box<dyn Fn() -> Option<Home> + Send + Sync>,
+    pub again: Again,
     /// Keeps a list or a rotation that the camera handed over, if it is right, and gives the lists after it.
-    pub keep: Box<dyn Fn(&[u8]) -> Option<Home> + Send + Sync>,
+    pub keep: Keep,
 }
 
 /// Messages between network and decoder at most: some seconds of video.

@@ -292,7 +292,7 @@ async fn the_hub_sees_no_name_and_no_key_of_a_device() {
     let seen = async {
         loop {
             let mut group = track.group().await.unwrap();
-            while let Some(letter) = group.object().await {
+            if let Some(letter) = group.object().await {
                 return letter;
             }
         }

@@ -1,5 +1,6 @@
 //! The home of the device that watches: what its lists say of the camera's, and what the camera is to be given of them.
 
+use super::{Again, Keep};
 use crate::state::random;
 use crate::vault::Home;
 use bytes::Bytes;
@@ -8,11 +9,6 @@ use doorframe_transport::manifest::{DeviceListRef, SessionManifest};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
-
-/// Reads the lists again.
-pub(super) type Again = Box<dyn Fn() -> Option<Home> + Send + Sync>;
-/// Keeps a list or a rotation that the camera handed over, if it is right; gives the lists after it.
-pub(super) type Keep = Box<dyn Fn(&[u8]) -> Option<Home> + Send + Sync>;
 
 /// Clones are one.
 #[derive(Clone)]

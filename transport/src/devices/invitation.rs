@@ -158,8 +158,10 @@ impl fmt::Debug for Invitation {
     }
 }
 
-/// The records, and the cameras.
-fn parts(plaintext: &[u8]) -> Result<(Vec<Vec<u8>>, Zeroizing<Vec<u8>>), RecordError> {
+/// Lists and rotations, and the cameras.
+type Parts = (Vec<Vec<u8>>, Zeroizing<Vec<u8>>);
+
+fn parts(plaintext: &[u8]) -> Result<Parts, RecordError> {
     let mut reader = Reader::new(plaintext);
     let count = reader.u16()?;
     if count == 0 || count > MOST {
