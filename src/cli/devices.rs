@@ -256,7 +256,7 @@ fn show(vault: &Vault) -> Result<(), Failure> {
     let home = vault.home().ok_or_else(|| Failure::of(VaultError::NoHome))?;
     let (newest, wall) = (home.lists().newest(), wall_us());
     println!("Home {}, device list {}.\n", newest.home(), newest.version());
-    println!("  {:<40}  {:<12}  {:<19}  {:<14}  {}", "name", "role", "fingerprint", "expires", "key");
+    println!("  {:<40}  {:<12}  {:<19}  {:<14}  key", "name", "role", "fingerprint", "expires");
     let days = |from: u64, to: u64| to.saturating_sub(from) / 86_400_000_000;
     for device in home.devices() {
         let expires = match device.expiry.wall_us() {
