@@ -20,6 +20,7 @@ pub mod export;
 pub mod guard;
 pub mod hub;
 pub mod link;
+pub mod links;
 pub mod page;
 pub mod pairing;
 pub mod recorder;

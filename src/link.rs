@@ -24,6 +24,9 @@ pub enum LinkError {
     /// A part does not parse.
     #[error("the link's {0} is damaged: copy it whole, up to its last character, and in quotes")]
     Bad(&'static str),
+    /// Of several cameras, where one is needed.
+    #[error("the link is of {0} cameras, and this command takes one: give it the link of one")]
+    Several(usize),
     /// From a newer program.
     #[error("the link is of version {0}, this program knows 1: update it")]
     Version(String),
@@ -190,6 +193,10 @@ impl FromStr for WatchLink {
 
     fn from_str(text: &str) -> Result<Self, LinkError> {
         let mut url = Url::parse(text.trim())?;
+        let cameras = url.fragment().unwrap_or_default().split(';').count();
+        if cameras > 1 {
+            return Err(LinkError::Several(cameras));
+        }
         let fields = fields(&url)?;
         let field = |name: &'static str, words| fields.get(name).ok_or(LinkError::Missing(words));
         match field("v", "version")?.as_str() {
@@ -218,18 +225,33 @@ impl FromStr for WatchLink {
 
 impl fmt::Display for WatchLink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut fields = url::form_urlencoded::Serializer::new(String::new());
-        fields.append_pair("v", "1").append_pair("hub", self.hub.as_str());
-        if let Trust::Pinned(hash) = &self.trust {
-            fields.append_pair("cert", &hex(hash));
-        }
-        fields
-            .append_pair("token", &self.token)
-            .append_pair("camera", &self.camera.0)
-            .append_pair("identity", &URL_SAFE_NO_PAD.encode(self.identity.0))
-            .append_pair("device", &URL_SAFE_NO_PAD.encode(self.device.as_slice()));
         let page = self.page.as_ref().map_or("doorframe://watch", Url::as_str);
-        write!(f, "{page}#{}", fields.finish())
+        write!(f, "{page}#{}", self.fragment(None))
+    }
+}
+
+impl WatchLink {
+    /// What stands behind `#`; of several links, without what is as in the one `before`.
+    pub(crate) fn fragment(&self, before: Option<&Self>) -> String {
+        let mut fields = url::form_urlencoded::Serializer::new(String::new());
+        let there = before.filter(|before| before.hub == self.hub && before.trust == self.trust);
+        if before.is_none() {
+            fields.append_pair("v", "1");
+        }
+        if there.is_none() {
+            fields.append_pair("hub", self.hub.as_str());
+            if let Trust::Pinned(hash) = &self.trust {
+                fields.append_pair("cert", &hex(hash));
+            }
+        }
+        if there.is_none_or(|before| before.token != self.token) {
+            fields.append_pair("token", &self.token);
+        }
+        fields.append_pair("camera", &self.camera.0).append_pair("identity", &URL_SAFE_NO_PAD.encode(self.identity.0));
+        if before.is_none_or(|before| before.device != self.device) {
+            fields.append_pair("device", &URL_SAFE_NO_PAD.encode(self.device.as_slice()));
+        }
+        fields.finish()
     }
 }
 
@@ -280,6 +302,8 @@ mod tests {
         assert!(matches!("hello".parse::<WatchLink>(), Err(LinkError::Url(_))));
         let newer = whole.replace("v=1", "v=2").parse::<WatchLink>();
         assert_eq!(newer, Err(LinkError::Version("2".into())));
+        let several = format!("{whole};camera=back").parse::<WatchLink>();
+        assert_eq!(several, Err(LinkError::Several(2)));
         assert_eq!(format!("{:?}", watch()), "WatchLink(front-door, ..)");
     }
 

@@ -9,13 +9,17 @@ mod common;
 use base64::Engine as _;
 use chromium::Chromium;
 use common::{PATIENCE, config, hub, watch_link};
-use doorframe::camera::Camera;
+use doorframe::camera::{Camera, CameraConfig};
 use doorframe::codec::clip::y4m;
 use doorframe::codec::units::{Color, FrameRate, Matrix, Range, Size};
+use doorframe::links::WatchLinks;
 use doorframe::page::Page;
 use doorframe::sensor::Clock;
+use doorframe::transport::identity::{DeviceKey, SigningKey};
+use serde_json::Value;
 use std::path::Path;
 use std::time::Instant;
+use zeroize::Zeroizing;
 
 /// Leaves a picture for a person to look at, in the folder that `DOORFRAME_SCREENSHOTS` names.
 fn keep(name: &str, png: &str) {
@@ -71,6 +75,76 @@ async fn a_browser_shows_the_camera_and_finds_it_again() {
     assert!(statistics["latencyMs"]["p50"].as_f64().unwrap() > 0.0, "{statistics}");
     assert_eq!(statistics["alarms"], 0, "{statistics}");
     assert_ne!(after["session"], statistics["session"]);
+}
+
+/// A second camera beside that of [`config`], sealed to as many devices.
+fn back_yard(devices: u8) -> CameraConfig {
+    let mut camera = config("pattern:320x240@30");
+    camera.alias = "back-yard".parse().unwrap();
+    camera.identity = SigningKey::from_seed(&[31; 32]).unwrap();
+    camera.device_secret = Zeroizing::new([33; 32]);
+    camera.boot = devices.into();
+    let others = (1..devices).map(|n| DeviceKey::from_seed([40 + n; 32]).unwrap().public().clone());
+    camera.devices.extend(others);
+    camera
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_browser_shows_two_cameras_at_once_and_either_alone_and_tells_that_one_is_sealed_to_more_devices() {
+    let Some(program) = chromium() else { return };
+    let hub = hub();
+    let link = hub.link().unwrap();
+    let page = Page::serve(0).await.unwrap();
+    let mut second = watch_link(&link);
+    second.camera = back_yard(1).alias;
+    second.identity = back_yard(1).identity.verifying_key();
+    let url = WatchLinks::new(vec![watch_link(&link), second]).unwrap().at(page.url()).to_string();
+    let start = |devices: u8, link| Camera::start(back_yard(devices), link, Clock::new(Instant::now())).unwrap();
+    let _first = common::camera(link.clone());
+    let camera = start(1, link.clone());
+
+    tokio::task::spawn_blocking(move || {
+        let mut browser = Chromium::open(&program, &url, 1100, 800, true);
+        let drawn = |s: &Value, camera: usize| s["cameras"][camera]["framesDrawn"].as_u64().unwrap_or_default();
+        let change = |s: &Value| s["cameras"][1]["devices"]["change"].clone();
+        let both = browser.wait("pictures of both", PATIENCE, |s| drawn(s, 0) > 30 && drawn(s, 1) > 30);
+        assert_eq!((&both["view"], change(&both)), (&Value::from("overview"), Value::Null), "{both}");
+        keep("overview.png", &browser.screenshot());
+
+        browser.evaluate("document.querySelectorAll('#tiles button')[1].click()");
+        let alone = |s: &Value| s["view"] == "camera" && s["state"] == "live" && drawn(s, 1) > drawn(&both, 1) + 60;
+        let alone = browser.wait("the second alone", PATIENCE, alone);
+        assert_eq!(browser.evaluate("document.title"), "Back yard");
+        assert_eq!(alone["cameras"][0]["decoding"], false, "{alone}");
+        browser.evaluate("document.dispatchEvent(new KeyboardEvent('keydown', { key: 'Escape' }))");
+        let again = |s: &Value| s["view"] == "overview" && drawn(s, 0) > drawn(&alone, 0) + 30;
+        let again = browser.wait("both again", PATIENCE, again);
+        assert_eq!(
+            (&again["cameras"][0]["alarms"], &again["cameras"][1]["alarms"]),
+            (&Value::from(0), &Value::from(0))
+        );
+
+        camera.stop().unwrap();
+        let gone = browser.wait("word that the second is gone", PATIENCE, |s| s["cameras"][1]["state"] == "gone");
+        assert_eq!(gone["cameras"][0]["state"], "live", "{gone}");
+        let tile = browser.evaluate("document.querySelectorAll('#tiles li')[1].textContent");
+        assert!(tile.as_str().unwrap().contains("The camera is gone"), "{tile}");
+
+        // It comes back, and somebody else may watch.
+        let _camera = start(2, link);
+        let ghost = browser.wait("an alarm", PATIENCE, |s| change(s) == "more" && s["cameras"][1]["state"] == "live");
+        assert_eq!(ghost["cameras"][0]["devices"]["change"], Value::Null, "{ghost}");
+        let notice = browser.evaluate("document.querySelector('[role=alert]').textContent");
+        assert!(
+            notice.as_str().unwrap().starts_with("Back yard: This camera is sealed to 2 devices, before 1"),
+            "{notice}"
+        );
+        keep("overview-ghost.png", &browser.screenshot());
+        browser.evaluate("document.querySelector('[role=alert] button').click()");
+        browser.wait("no alarm", PATIENCE, |s| change(s) == Value::Null);
+    })
+    .await
+    .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

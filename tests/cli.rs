@@ -68,6 +68,8 @@ fn bad_arguments_are_named() {
         (vec!["watch", "secret-hello"], "is not a link"),
         (vec!["camera", "https://127.0.0.1:4443/home"], "the link has no watch token"),
         (vec!["page", "http://127.0.0.1/#v=1"], "the link has no hub"),
+        (vec!["page", "http://127.0.0.1/#v=1;;;;;;;;;;;;;;;;"], "17 cameras, one page shows 1 to 16"),
+        (vec!["watch", "http://127.0.0.1/#v=1;camera=secret"], "the link is of 2 cameras, and this command takes one"),
     ] {
         let said = failure(&arguments);
         assert!(said.contains(words), "{arguments:?}: {said}");

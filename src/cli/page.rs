@@ -2,13 +2,16 @@
 
 use super::{Failure, status};
 use clap::Args;
-use doorframe::link::WatchLink;
+use doorframe::links::WatchLinks;
 use doorframe::page::{Page, PageError};
+use std::fmt::Display;
 
 #[derive(Debug, Args)]
 pub(super) struct PageCommand {
-    /// The link that the camera printed, in quotes; - reads it from the standard input, out of other users' sight.
-    link: String,
+    /// The link that the camera printed, in quotes, and those of other cameras: one page shows up to 16. - reads them from a line of the
+    /// standard input, out of other users' sight.
+    #[arg(required = true, value_name = "LINK")]
+    links: Vec<String>,
     #[command(flatten)]
     page: PageArgs,
 }
@@ -40,7 +43,7 @@ impl PageArgs {
     }
 
     /// Opens the link in the person's browser, unless told not to.
-    pub(super) fn open(&self, link: &WatchLink) {
+    pub(super) fn open(&self, link: &impl Display) {
         if !self.no_open
             && let Err(error) = open::that_detached(link.to_string())
         {
@@ -52,11 +55,21 @@ impl PageArgs {
 
 impl PageCommand {
     pub(super) async fn run(self) -> Result<(), Failure> {
-        let mut link: WatchLink = super::read_link(&self.link)?;
+        let mut texts = self.links;
+        if texts == ["-"] {
+            let mut line = String::new();
+            std::io::stdin().read_line(&mut line).map_err(Failure::of)?;
+            texts = line.trim().split(char::is_whitespace).map(Into::into).collect();
+        }
+        let links = WatchLinks::join(texts.iter().map(String::as_str)).map_err(Failure::of)?;
         let page = self.page.serve().await?;
-        link.page = Some(page.url().clone());
+        let link = links.at(page.url());
         println!("Open this link in a browser on this machine:\n\n  {link}\n");
-        println!("  Keep it secret: whoever has it can watch. Ctrl-C ends it.\n");
+        let what = match link.count() {
+            1 => "can watch".to_owned(),
+            count => format!("can watch all {count} cameras"),
+        };
+        println!("  Keep it secret: whoever has it {what}. Ctrl-C ends it.\n");
         self.page.open(&link);
         status::until(None).await;
         Ok(())

@@ -23,10 +23,10 @@ const base = `http://127.0.0.1:${server.address().port}/`;
 
 const ALL = [
   "live", "clock", "connecting", "unreachable", "refused", "waiting", "gone", "lost-hub", "stalled", "flipped", "opening", "wrong-device", "wrong-suite",
-  "alarm-identity", "alarm-tampered", "alarm-stale", "no-link", "bad-link", "no-webtransport", "unrecorded", "tape",
+  "alarm-identity", "alarm-tampered", "alarm-stale", "devices-changed", "devices-back", "devices-more", "devices-none", "no-link", "bad-link", "no-webtransport", "unrecorded", "tape", "several",
 ];
 const states = process.argv.length > 2 ? process.argv.slice(2) : ALL;
-const SLOW = { gone: 4500, "lost-hub": 6000, stalled: 7500, flipped: 7500, "alarm-stale": 8000, "alarm-tampered": 5000, clock: 5000, unreachable: 2500, live: 4000, tape: 3500, unrecorded: 3500 };
+const SLOW = { gone: 4500, "lost-hub": 6000, stalled: 7500, flipped: 7500, "alarm-stale": 8000, "alarm-tampered": 5000, clock: 5000, unreachable: 2500, live: 4000, tape: 3500, several: 6000, unrecorded: 3500 };
 const LOOKS = process.env.ALL_LOOKS
   ? [["phone", 390, 844, "dark"], ["phone-light", 390, 844, "light"], ["desktop", 1280, 800, "light"], ["desktop-dark", 1280, 800, "dark"], ["landscape", 844, 390, "dark"], ["small", 320, 568, "light"]]
   : [["phone", 375, 812, "dark"], ["desktop", 1280, 800, "light"]];
@@ -37,7 +37,7 @@ for (const state of states) {
     const page = await browser.newPage({ viewport: { width, height }, colorScheme, deviceScaleFactor: 1 });
     page.on("console", (message) => console.log(`${state}: ${message.text()}`));
     page.on("pageerror", (error) => console.log(`${state}: ${error}`));
-    await page.goto(`${base}?state=${state}`);
+    await page.goto(`${base}?state=${state === "several" ? "gone&cameras=4&small" : state}`);
     await page.waitForTimeout(SLOW[state] ?? 1500);
     await page.screenshot({ path: `dev/out/shots/${state}-${name}.png` });
     const seen = await page.evaluate(() => JSON.stringify(window.doorframe));
@@ -52,7 +52,19 @@ for (const state of states) {
       await page.screenshot({ path: `dev/out/shots/figures-${name}.png` });
     }
     if (state === "tape") await tape(page, name);
+    if (state === "several") await several(page, name);
     await page.close();
+  }
+}
+
+/** From tile to tile by keys, into one and back. */
+async function several(page, name) {
+  for (const key of ["Tab", "ArrowDown", "Enter", "Escape"]) {
+    await page.keyboard.press(key);
+    await page.waitForTimeout(800);
+    await page.screenshot({ path: `dev/out/shots/several-${key}-${name}.png` });
+    const { view, cameras } = await page.evaluate(() => window.doorframe);
+    console.log(`several ${key} ${name}: ${view} ${cameras.map(({ title, state, decoding }) => `${title} ${state} ${decoding ? "decoded" : "paused"}`).join(", ")}`);
   }
 }
 

@@ -1,7 +1,7 @@
-//! The page with a fake camera in it: really encoded, really sealed, never sent. `?state=NAME` picks what it shows.
+//! The page with a fake camera in it: really encoded, really sealed, never sent. `?state=NAME` picks what it shows, `?cameras=N` how many.
 
-import { showBroken, watchCamera } from "../src/app.ts";
-import { type Bytes, concat, sha256 } from "../src/bytes.ts";
+import { showBroken, watchCameras } from "../src/app.ts";
+import { ascii, type Bytes, concat, sha256, toHex } from "../src/bytes.ts";
 import type { Carriage, CarriageEvent, Store } from "../src/carriage.ts";
 import { Feed } from "../src/feed.ts";
 import type { Link } from "../src/link.ts";
@@ -83,10 +83,10 @@ function film(at: number, count: number): Promise<Bytes[]> {
 
 class FakeCarriage implements Carriage, Store {
   readonly events = new Feed<CarriageEvent>();
-  get kept() { return wanted === "connecting" ? undefined : this.store.kept; }
+  get kept() { return this.state === "connecting" ? undefined : this.store.kept; }
   fetch(session: string | undefined, track: string, group: number) { return this.store.fetch(session, track, group); }
   #following = false;
-  constructor(readonly camera: Camera, readonly start: number, readonly challenge: Bytes, readonly store: FakeStore) {
+  constructor(readonly camera: Camera, readonly start: number, readonly challenge: Bytes, readonly store: FakeStore, readonly state: string) {
     void this.#run();
   }
   follow(): void { this.#following = true; }
@@ -95,7 +95,7 @@ class FakeCarriage implements Carriage, Store {
   reconnect(): void {}
 
   async #run(): Promise<void> {
-    const { events, camera } = this;
+    const { events, camera, state: wanted } = this;
     events.push({ kind: "connecting" });
     if (wanted === "connecting") return;
     if (wanted === "refused") return events.push({ kind: "disconnected", code: 401, reason: "this token expired on 20 November 2026" });
@@ -109,6 +109,7 @@ class FakeCarriage implements Carriage, Store {
   }
 
   async #film(): Promise<void> {
+    const wanted = this.state;
     const [width, height] = query.has("small") ? [640, 360] : [1280, 720];
     const context = new OffscreenCanvas(width, height).getContext("2d")!;
     let unit: Bytes | undefined;
@@ -170,20 +171,35 @@ async function start(): Promise<void> {
   if (["no-link", "bad-link", "insecure", "no-webtransport", "no-webcodecs", "no-crypto"].includes(wanted)) {
     return showBroken(wanted as State, "The link is cut short: “device” is missing.");
   }
+  const names = ["front-door", "back-yard", "garage", "gate", "hall", "cellar"];
+  const count = Number(query.get("cameras") ?? 1);
+  const made = await Promise.all(Array.from({ length: count }, (_, i) => makeCamera(i, names[i] ?? `camera-${i + 1}`)));
+  const links = made.map(({ link }) => link);
+  watchCameras(links, (link, challenge) => made[links.indexOf(link)]!.connect(challenge));
+}
+
+/** Of several cameras, the second is the one that something is wrong with. */
+async function makeCamera(index: number, name: string): Promise<{ link: Link; connect: (challenge: Bytes) => FakeCarriage }> {
+  const state = Number(query.get("cameras") ?? 1) > 1 && index !== 1 ? "live" : wanted;
   const device = random(32);
   const began = Date.now() - 431_000;
   const camera = await Camera.start({
-    identitySeed: random(32), sessionSeed: random(32), session: random(16), root: random(32), devices: [wanted === "wrong-device" ? random(32) : device],
-    start: began * 1000, suite: wanted === "wrong-suite" ? 0xf001 : 5,
+    identitySeed: random(32), sessionSeed: random(32), session: random(16), root: random(32), devices: [state === "wrong-device" ? random(32) : device, random(32)],
+    start: began * 1000, suite: state === "wrong-suite" ? 0xf001 : 5, deviceListVersion: state === "devices-none" ? 0 : 3,
   });
   const link: Link = {
-    hub: new URL("https://hub.example:4443/home"), certificate: random(32), token: "-", camera: "front-door",
-    identity: wanted === "alarm-identity" ? random(32) : camera.identity.publicKey, device,
+    hub: new URL("https://hub.example:4443/home"), certificate: random(32), token: "-", camera: name,
+    identity: state === "alarm-identity" ? random(32) : camera.identity.publicKey, device,
   };
+  const before = { "devices-changed": [2, 1], "devices-back": [4, 2], "devices-more": [3, 1], "devices-none": [0, 1] }[state];
+  if (before) {
+    const newest = { version: before[0], hash: toHex(await sha256(ascii("device list"))), recipients: before[1], start: 0 };
+    localStorage.setItem(`doorframe.devices ${toHex(await sha256(link.identity))}`, JSON.stringify({ newest }));
+  }
   const past = Date.now() - 30 * 3_600_000;
   const recorded = await Camera.start({ ...camera.options, sessionSeed: random(32), session: random(16), root: random(32), start: past * 1000 });
-  const store = new FakeStore({ camera: recorded, start: past, kept: wanted !== "unrecorded", film, size: [640, 360] });
-  watchCamera(link, (challenge) => new FakeCarriage(camera, began, challenge, store));
+  const store = new FakeStore({ camera: recorded, start: past, kept: state !== "unrecorded", film, size: [640, 360] });
+  return { link, connect: (challenge) => new FakeCarriage(camera, began, challenge, store, state) };
 }
 
 void start();

@@ -1,24 +1,17 @@
-//! Puts the parts together for one watch link: carriage → opener → decoder → canvas, and the words beside it.
+//! Puts the parts together: one camera that fills the page, or a tile for each of several of which one may.
 
-import { Bar } from "./bar.ts";
-import { type Bytes, sha256, toHex } from "./bytes.ts";
+import type { Bytes } from "./bytes.ts";
 import type { Carriage, Store } from "./carriage.ts";
-import { Decoder } from "./decode.ts";
-import type { Link } from "./link.ts";
-import type { AccessUnit } from "./media.ts";
+import type { ChangeKind } from "./ghost.ts";
+import { type Link, titlesOf } from "./link.ts";
+import { LiveCamera, wallClock } from "./live.ts";
+import { Notices } from "./notices.ts";
+import { Overview } from "./overview.ts";
 import { Page } from "./page.ts";
-import { Canvas } from "./picture.ts";
-import { failed, playbackStatus } from "./playback.ts";
 import type { PlayerMode, Speed } from "./player.ts";
-import { Recordings } from "./recordings.ts";
-import { captureTime, Stats } from "./stats.ts";
-import { brokenStatus, type Facts, type State, type Status, status } from "./status.ts";
-import { tab } from "./support.ts";
-import { Watch } from "./watch.ts";
-
-const SEEN = "doorframe.seen";
-/** After the past, for so long its last picture stands while the first of the present is on its way. */
-const RETURN_MS = 600;
+import type { Recordings } from "./recordings.ts";
+import { brokenStatus, type State, type Status } from "./status.ts";
+import { View } from "./view.ts";
 
 /** What tests and the console may read. A new object at each look; changing it changes nothing. */
 export interface Statistics {
@@ -37,7 +30,21 @@ export interface Statistics {
   fresh: "proved" | "claimed" | "stale" | undefined;
   /** From the first attempt to connect to the first picture drawn. */
   firstPictureMs: number | undefined;
-  /** Recordings; `undefined` where the page is broken. */
+  /** What the newest verified session says of who may watch; `change`: not yet accepted. */
+  devices: { version: number; recipients: number; change: ChangeKind | undefined } | undefined;
+}
+
+/** Of each of several cameras. */
+export interface CameraStatistics extends Statistics {
+  title: string;
+  decoding: boolean;
+}
+
+export interface PageStatistics extends Partial<Statistics> {
+  /** Of the camera that fills the page are the statistics here; in the overview there are none. */
+  view: "camera" | "overview";
+  cameras: CameraStatistics[];
+  /** Recordings; `undefined` in the overview, and where the page is broken. */
   tape: Tape | undefined;
 }
 
@@ -56,185 +63,130 @@ export interface Tape {
   span: [number, number] | undefined;
 }
 
-/** This device's wall clock in ms, finer than a millisecond while it agrees with the monotonic one. */
-export function wallClock(): number {
-  const fine = performance.timeOrigin + performance.now();
-  const coarse = Date.now();
-  return Math.abs(fine - coarse) < 2 ? fine : coarse;
-}
-
-function clock(ms: number): string {
-  const today = new Date(ms).toDateString() === new Date().toDateString();
-  const time: Intl.DateTimeFormatOptions = { hour: "2-digit", minute: "2-digit", second: "2-digit" };
-  return today ? new Date(ms).toLocaleTimeString([], time) : new Date(ms).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
-}
-
 export function showBroken(state: State, detail: string): void {
-  const page = new Page(() => {});
+  const page = new Page();
   const broken = brokenStatus(state, detail);
   page.status(broken, false);
-  const nothing: Statistics = {
-    state, message: `${broken.title}. ${broken.text}`, framesDrawn: 0, opened: 0, lost: 0, dropped: {}, alarms: 0,
-    latencyMs: { p50: undefined, p99: undefined, last: undefined }, fps: 0, kbps: 0, epoch: -1, session: "", fresh: undefined, firstPictureMs: undefined, tape: undefined,
+  const nothing: PageStatistics = {
+    state, message: messageOf(broken), framesDrawn: 0, opened: 0, lost: 0, dropped: {}, alarms: 0,
+    latencyMs: { p50: undefined, p99: undefined, last: undefined }, fps: 0, kbps: 0, epoch: -1, session: "", fresh: undefined, firstPictureMs: undefined, devices: undefined,
+    view: "camera", cameras: [], tape: undefined,
   };
   expose(() => nothing);
 }
 
-function expose(read: () => Statistics): void {
+function expose(read: () => PageStatistics): void {
   Object.defineProperty(window, "doorframe", { get: read, configurable: true });
 }
 
-export function watchCamera(link: Link, connect: (challenge: Bytes) => Carriage & Store): void {
-  const challenge = crypto.getRandomValues(new Uint8Array(16));
-  const carriage = connect(challenge);
-  const stats = new Stats();
-  const tapeStats = new Stats();
-  let firstPicture: number | undefined;
-  let pictured = false;
-  let lastPicture = Number(tab.recall(SEEN)) || undefined;
-  /** The picture on the screen is of the present. */
-  let present = false;
-  let returnedAt = -Infinity;
+export function watchCameras(links: readonly Link[], connect: (link: Link, challenge: Bytes) => Carriage & Store): void {
+  const titles = titlesOf(links);
+  const cameras = links.map((link, i) => new LiveCamera(link, titles[i]!, connect));
+  const view: View = new View(new Page(() => view.save()));
+  const notices = new Notices(cameras);
+  const rooms = cameras.length > 1 ? new Rooms(cameras, view) : undefined;
+  if (!rooms) view.open(cameras[0]!);
+  expose(() => pageStatistics(cameras, view));
 
-  const page = new Page(() => {
-    const at = recordings.past ? recordings.player.shown?.filmed : lastPicture;
-    if (!pictured || at === undefined) return;
-    // The form of Sweden's dates is the one that sorts, in local time.
-    canvas.save(`${link.camera} ${new Date(at).toLocaleString("sv").replace(/:/g, ".")}.png`);
-  });
-  page.name(link.camera);
-  const canvas = new Canvas(page.canvas);
-
-  const decoder = new Decoder((picture) => {
-    const now = wallClock();
-    const session = watch.session;
-    const { mediaTime } = picture;
-    if (recordings.past) return picture.frame.close();
-    if (!canvas.draw(picture, watch.waiting > 0, now)) return;
-    pictured = true;
-    present = true;
-    lastPicture = now;
-    if (firstPicture === undefined && watch.started !== undefined) firstPicture = now - watch.started;
-    const aligned = Math.abs(session?.fresh?.offset ?? 0) < 10_000_000;
-    const captured = session?.anchor && aligned ? captureTime(session.anchor, mediaTime) : undefined;
-    stats.drawn(captured !== undefined && captured > Math.max(watch.connectedAt, returnedAt) ? wallClock() - captured : undefined, now);
-  });
-  // What came since the last keyframe: back from the past, the present starts with it at once.
-  let recent: [number, number, AccessUnit][] = [];
-  const screen = {
-    decode: (epoch: number, position: number, unit: AccessUnit) => {
-      if (unit.keyframe) recent = [];
-      recent.push([epoch, position, unit]);
-      if (!recordings.past) decoder.decode(epoch, position, unit);
-    },
-    reset: () => {
-      recent = [];
-      decoder.reset();
-      stats.forgetLatency();
-    },
-  };
-
-  const tapeDecoder = new Decoder(({ frame, mediaTime }) => recordings.player.handlePicture(frame, mediaTime));
-  const recordings = new Recordings(carriage, link, tapeDecoder, (frame) => {
-    canvas.draw({ frame: frame as VideoFrame, mediaTime: 0, late: false }, false, wallClock());
-    pictured = true;
-    tapeStats.drawn(undefined, wallClock());
-  }, wallClock, () => performance.now());
-  const bar = new Bar(recordings, wallClock);
-  let past = false;
-  let loadingSince: number | undefined;
-  const turn = () => {
-    recordings.tick();
-    if (recordings.past !== past) {
-      past = recordings.past;
-      present = false;
-      if (!past) {
-        returnedAt = wallClock();
-        decoder.reset();
-        stats.forgetLatency();
-        for (const [epoch, position, unit] of recent) decoder.decode(epoch, position, unit);
-      }
-      update();
-    } else if (past) showBar();
-    loadingSince = recordings.player.busy ? (loadingSince ?? performance.now()) : undefined;
-    requestAnimationFrame(turn);
-  };
-
-  const watch = new Watch(link, carriage, screen, challenge, wallClock);
-  watch.onBytes = (bytes) => stats.received(bytes, wallClock());
-  void watch.run();
-
-  const facts = (): Facts => ({
-    ...watch.facts(),
-    hub: link.hub.host,
-    pinned: link.certificate !== undefined,
-    undecodable: decoder.undecodable,
-    lastPicture,
-    pictured: present,
-  });
-  const seen = () => recordings.past ? pictured : present || (pictured && wallClock() - returnedAt < RETURN_MS);
-  const say = (now: number): Status => {
-    const live = status(facts(), now, clock);
-    if (!recordings.past) return live;
-    const { mode, note, alarm, gap, shown } = recordings.player;
-    return playbackStatus({ mode, note, alarm, gap, shown, loadingSince }, live, performance.now(), clock);
-  };
-  const barWords = (): string => {
-    const { archive, error, known, hours, spans, window } = recordings;
-    if (archive.kept === false) return "This hub keeps no recordings of this camera";
-    if (error) return failed(error);
-    if (archive.kept === undefined && hours.length === 0) return "";
-    if (!known) return "Loading recordings…";
-    if (hours.length === 0) return "Nothing is recorded yet";
-    return spans.some(({ from, to }) => to > window.from && from < window.to) ? "" : "Nothing is recorded in this time";
-  };
-  const showBar = () => bar.update(barWords(), say(wallClock()).state === "live");
-  expose(() => {
-    const now = wallClock();
-    const said = say(now);
-    const counters = watch.counters();
-    if (decoder.errors > 0) counters.dropped["decode.error"] = decoder.errors;
-    if (decoder.skipped > 0) counters.dropped["decode.skipped"] = decoder.skipped;
-    const session = watch.session;
-    return {
-      state: said.state, message: [said.title, said.text, said.hint].filter(Boolean).join(". "), framesDrawn: stats.framesDrawn, ...counters, ...stats.snapshot(now),
-      epoch: session?.epoch ?? -1, session: session?.id ?? "", fresh: session?.fresh?.verdict, firstPictureMs: firstPicture,
-      tape: tapeStatistics(recordings),
-    };
-  });
-
-  let fingerprint = "";
-  void sha256(link.identity).then((hash) => { fingerprint = toHex(hash.subarray(0, 8)).match(/.{4}/g)!.join("-"); });
   const update = () => {
-    const now = wallClock();
-    const session = watch.session;
-    recordings.refresh();
-    page.status(say(now), seen());
-    showBar();
-    page.details({
-      fingerprint,
-      session: session?.facts ? session.id : "",
-      epoch: session?.epoch ?? -1,
-      deviceListVersion: session?.deviceListVersion,
-      fresh: recordings.past ? "recorded" : session?.fresh?.verdict,
-    });
-    const { latencyMs, fps, kbps } = stats.snapshot(now);
-    const { opened, lost, dropped } = watch.counters();
-    const sum = Object.values(dropped).reduce((total, count) => total + count, 0);
-    page.figures({
-      latencyMs: latencyMs.p50, p99: latencyMs.p99, fps: recordings.past ? tapeStats.snapshot(now).fps : fps, kbps, opened, lost, dropped: sum, drawn: stats.framesDrawn,
-      size: pictured ? `${page.canvas.width} × ${page.canvas.height}` : "",
-    });
-    watch.handleTimeout();
+    for (const camera of cameras) camera.update();
+    rooms?.update();
+    view.update();
+    notices.update();
   };
   setInterval(update, 250);
   update();
+  const turn = () => {
+    view.turn();
+    requestAnimationFrame(turn);
+  };
   requestAnimationFrame(turn);
-  setInterval(() => { if (pictured && lastPicture) tab.remember(SEEN, String(lastPicture)); }, 5_000);
+  setInterval(() => { for (const camera of cameras) camera.remember(); }, 5_000);
 
-  const retry = () => { if (document.visibilityState === "visible") carriage.retry(); };
+  const retry = () => { if (document.visibilityState === "visible") for (const { carriage } of cameras) carriage.retry(); };
   window.addEventListener("online", retry);
   document.addEventListener("visibilitychange", retry);
+}
+
+/** Between the overview and one camera: by choosing, Escape, the button, and the browser's own way back. */
+class Rooms {
+  readonly #cameras: readonly LiveCamera[];
+  readonly #view: View;
+  readonly #overview: Overview;
+  #leaving = false;
+  readonly #back = document.getElementById("back") as HTMLButtonElement;
+
+  constructor(cameras: readonly LiveCamera[], view: View) {
+    this.#cameras = cameras;
+    this.#view = view;
+    this.#overview = new Overview(cameras, (index) => {
+      history.pushState({ camera: index }, "");
+      this.#enter();
+      this.#back.focus();
+    });
+    this.#back.hidden = false;
+    this.#back.addEventListener("click", () => this.#leave());
+    window.addEventListener("popstate", () => this.#enter());
+    document.addEventListener("keydown", (event) => {
+      const elsewhere = document.fullscreenElement || document.querySelector(":popover-open");
+      if (event.key === "Escape" && !elsewhere && this.#view.camera) this.#leave();
+    });
+    this.#enter();
+  }
+
+  /** Where the history says we are. */
+  #enter(): void {
+    this.#leaving = false;
+    const index = (history.state as { camera?: number } | null)?.camera;
+    const camera = index === undefined ? undefined : this.#cameras[index];
+    const before = this.#view.camera;
+    if (camera === before && camera) return;
+    const chosen = before && this.#cameras.indexOf(before);
+    if (camera) {
+      this.#view.open(camera, this.#overview.canvas(index!));
+      this.#overview.hide();
+    } else {
+      this.#view.close(chosen === undefined ? undefined : this.#overview.canvas(chosen));
+      this.#overview.show(chosen);
+    }
+  }
+
+  /** Behind a camera in the history there is always the overview. Once: or two quick keys would leave the page. */
+  #leave(): void {
+    if (this.#leaving) return;
+    this.#leaving = true;
+    history.back();
+  }
+
+  update(): void {
+    this.#overview.update();
+    const others = this.#cameras.filter((camera) => camera !== this.#view.camera && camera.status(wallClock()).tone === "alarm");
+    this.#back.dataset["alarm"] = String(others.length > 0);
+    const label = others.length > 0 ? `All cameras. Alarm: ${others.map(({ title }) => title).join(", ")}` : "All cameras";
+    if (this.#back.getAttribute("aria-label") !== label) this.#back.setAttribute("aria-label", label);
+  }
+}
+
+function messageOf({ title, text, hint }: Status): string {
+  return [title, text, hint].filter(Boolean).join(". ");
+}
+
+function statistics(camera: LiveCamera, said: Status, now: number): Statistics {
+  const { session } = camera.watch;
+  const { facts, devices } = session ?? {};
+  return {
+    state: said.state, message: messageOf(said), framesDrawn: camera.stats.framesDrawn, ...camera.counters(), ...camera.stats.snapshot(now),
+    epoch: session?.epoch ?? -1, session: session?.id ?? "", fresh: session?.fresh?.verdict, firstPictureMs: camera.firstPictureMs,
+    devices: facts && devices && { version: devices.version, recipients: facts.recipients, change: camera.change?.kind },
+  };
+}
+
+function pageStatistics(cameras: readonly LiveCamera[], view: View): PageStatistics {
+  const now = wallClock();
+  const { camera, recordings } = view;
+  const all = cameras.map((camera) => ({ ...statistics(camera, camera.status(now), now), title: camera.title, decoding: camera.decoding }));
+  if (!camera || !recordings) return { view: "overview", cameras: all, tape: undefined };
+  return { ...statistics(camera, view.status(now)!, now), view: "camera", cameras: all, tape: tapeStatistics(recordings) };
 }
 
 function tapeStatistics({ archive, player, seekMs, spans }: Recordings): Tape {

@@ -2,7 +2,7 @@
 
 import { SPEEDS } from "./player.ts";
 import type { Recordings } from "./recordings.ts";
-import { dayOf, positionOf, type Span, stepOf, ticksOf, timeAt, type Zoom, ZOOMS } from "./timeline.ts";
+import { dayOf, positionOf, type Span, stepOf, ticksOf, timeAt, ZOOMS } from "./timeline.ts";
 
 /** At least so far apart stand the times below the bar, in CSS pixels. */
 const TICK_PX = 64;
@@ -30,16 +30,15 @@ function dayWords(ms: number, now: number): string {
 export class Bar {
   readonly #tape = find("tape");
   readonly #bar = find("bar");
-  readonly #recordings: Recordings;
   readonly #now: () => number;
   readonly #calendar: Calendar;
+  #recordings: Recordings | undefined;
   #drawn = "";
   #held: { id: number; at: number; edge: boolean } | undefined;
 
-  constructor(recordings: Recordings, now: () => number) {
-    this.#recordings = recordings;
+  constructor(now: () => number) {
     this.#now = now;
-    this.#calendar = new Calendar(recordings, now);
+    this.#calendar = new Calendar(now);
     const bar = this.#bar;
     bar.addEventListener("pointerdown", (event) => this.#grab(event));
     bar.addEventListener("pointermove", (event) => this.#drag(event));
@@ -54,32 +53,42 @@ export class Bar {
     find("step-back").addEventListener("click", () => this.#step(-1));
     find("step-on").addEventListener("click", () => this.#step(1));
     find("speed").addEventListener("click", () => this.#speedBy(1, true));
-    find("go-live").addEventListener("click", () => recordings.toLive());
-    for (const zoom of ZOOMS) find(`zoom-${zoom}`).addEventListener("click", () => recordings.setZoom(zoom));
+    find("go-live").addEventListener("click", () => this.#recordings?.toLive());
+    for (const zoom of ZOOMS) find(`zoom-${zoom}`).addEventListener("click", () => this.#recordings?.setZoom(zoom));
     document.addEventListener("keydown", (event) => this.#shortcut(event));
   }
 
-  get #usable(): boolean {
-    return this.#recordings.archive.kept === true && this.#recordings.hours.length > 0;
+  /** Shows the recordings of another camera, or of none. */
+  turnTo(recordings: Recordings | undefined): void {
+    this.#recordings = recordings;
+    this.#calendar.turnTo(recordings);
+    this.#held = undefined;
+    this.#drawn = "";
   }
 
-  #at(event: PointerEvent): { at: number; edge: boolean } {
+  /** Where there are recordings to go to. */
+  get #usable(): Recordings | undefined {
+    const recordings = this.#recordings;
+    return recordings?.archive.kept === true && recordings.hours.length > 0 ? recordings : undefined;
+  }
+
+  #at(event: PointerEvent, { window }: Recordings): { at: number; edge: boolean } {
     const { left, right, width } = this.#bar.getBoundingClientRect();
-    const { window } = this.#recordings;
     const edge = event.clientX >= right - EDGE_PX && window.to >= this.#now() - 5_000;
     return { at: timeAt((event.clientX - left) / width, window), edge };
   }
 
   #grab(event: PointerEvent): void {
-    if (!this.#usable || event.button !== 0) return;
+    const recordings = this.#usable;
+    if (!recordings || event.button !== 0) return;
     this.#bar.setPointerCapture(event.pointerId);
-    this.#held = { id: event.pointerId, ...this.#at(event) };
-    this.#recordings.seek(this.#held.at, false);
+    this.#held = { id: event.pointerId, ...this.#at(event, recordings) };
+    recordings.seek(this.#held.at, false);
   }
 
   #drag(event: PointerEvent): void {
-    if (this.#held?.id !== event.pointerId) return;
-    this.#held = { id: event.pointerId, ...this.#at(event) };
+    if (this.#held?.id !== event.pointerId || !this.#recordings) return;
+    this.#held = { id: event.pointerId, ...this.#at(event, this.#recordings) };
     this.#recordings.seek(this.#held.at, false);
   }
 
@@ -87,69 +96,76 @@ export class Bar {
     const held = this.#held;
     if (held?.id !== event.pointerId) return;
     this.#held = undefined;
-    if (held.edge) this.#recordings.toLive();
-    else this.#recordings.seek(held.at, true);
+    if (held.edge) this.#recordings?.toLive();
+    else this.#recordings?.seek(held.at, true);
   }
 
   #key(event: KeyboardEvent): void {
-    if (!this.#usable || event.ctrlKey || event.metaKey || event.altKey) return;
-    const { window, zoom, at } = this.#recordings;
+    const recordings = this.#usable;
+    if (!recordings || event.ctrlKey || event.metaKey || event.altKey) return;
+    const { window, zoom, at } = recordings;
     const step = event.shiftKey ? 1_000 : stepOf(zoom);
     const page = (window.to - window.from) / 10;
     const move = { ArrowLeft: -step, ArrowDown: -step, ArrowRight: step, ArrowUp: step, PageDown: -page, PageUp: page }[event.key];
-    if (event.key === "End") this.#recordings.toLive();
-    else if (event.key === "Home") this.#recordings.seek(window.from, true);
+    if (event.key === "End") recordings.toLive();
+    else if (event.key === "Home") recordings.seek(window.from, true);
     else if (move !== undefined) {
-      if (move > 0 && !this.#recordings.past) return;
+      if (move > 0 && !recordings.past) return;
       // What was filmed just now is not stored yet: from live the first step goes to what is.
-      this.#recordings.seek((this.#recordings.past ? at : at - UNSTORED_MS) + move, true);
+      recordings.seek((recordings.past ? at : at - UNSTORED_MS) + move, true);
     } else return;
     event.preventDefault();
   }
 
   #shortcut(event: KeyboardEvent): void {
-    if (!this.#usable || event.ctrlKey || event.metaKey || event.altKey) return;
+    const recordings = this.#usable;
+    if (!recordings || event.ctrlKey || event.metaKey || event.altKey) return;
     const onButton = event.target instanceof HTMLButtonElement;
     if (event.key === " " && !onButton) this.#toggle();
     else if (event.key === ",") this.#step(-1);
     else if (event.key === ".") this.#step(1);
     else if (event.key === ">") this.#speedBy(1, false);
     else if (event.key === "<") this.#speedBy(-1, false);
-    else if (event.key === "l") this.#recordings.toLive();
+    else if (event.key === "l") recordings.toLive();
     else if (event.key === "+" || event.key === "-") this.#zoomBy(event.key === "+" ? 1 : -1);
     else return;
     event.preventDefault();
   }
 
   #toggle(): void {
-    const { player, past } = this.#recordings;
-    if (!past) return;
+    if (!this.#recordings?.past) return;
+    const { player } = this.#recordings;
     if (player.wanted && player.mode !== "gap" && player.mode !== "end") player.pause();
     else player.play();
   }
 
   #step(by: 1 | -1): void {
-    if (this.#recordings.past) void this.#recordings.player.step(by).catch(() => {});
+    if (this.#recordings?.past) void this.#recordings.player.step(by).catch(() => {});
   }
 
   #speedBy(by: 1 | -1, around: boolean): void {
-    const at = SPEEDS.indexOf(this.#recordings.player.speed) + by;
+    const recordings = this.#recordings;
+    if (!recordings) return;
+    const at = SPEEDS.indexOf(recordings.player.speed) + by;
     const speed = around ? SPEEDS[at % SPEEDS.length] : SPEEDS[Math.max(0, at)];
-    if (speed) this.#recordings.setSpeed(speed);
+    if (speed) recordings.setSpeed(speed);
   }
 
   #zoomBy(by: 1 | -1): void {
-    const zoom = ZOOMS[ZOOMS.indexOf(this.#recordings.zoom) + by];
-    if (zoom) this.#recordings.setZoom(zoom);
+    const recordings = this.#recordings;
+    if (!recordings) return;
+    const zoom = ZOOMS[ZOOMS.indexOf(recordings.zoom) + by];
+    if (zoom) recordings.setZoom(zoom);
   }
 
   /** `words`: stand in the bar where there is nothing else. `live`: what is shown now is live. */
   update(words: string, live: boolean): void {
     const recordings = this.#recordings;
+    if (!recordings) return;
     const { window, past, player, zoom } = recordings;
     const now = this.#now();
     const at = this.#held?.at ?? recordings.at;
-    const usable = this.#usable;
+    const usable = this.#usable !== undefined;
     this.#tape.dataset["kept"] = usable ? "yes" : "no";
     document.documentElement.dataset["mode"] = past ? "recorded" : "live";
     put("bar-words", words);
@@ -192,13 +208,12 @@ export class Bar {
     goLive.disabled = !past;
     goLive.dataset["live"] = String(live && !past);
 
-    this.#draw(window, zoom, width);
+    this.#draw(recordings, window, width);
     this.#calendar.update();
   }
 
   /** Spans, marks and times; made anew only when they would look different. */
-  #draw(window: Span, zoom: Zoom, width: number): void {
-    const { spans, marks } = this.#recordings;
+  #draw({ spans, marks, zoom }: Recordings, window: Span, width: number): void {
     const pixel = (at: number) => Math.round(positionOf(at, window) * width);
     const shown = spans.filter(({ from, to }) => to > window.from && from < window.to);
     // Of those that would stand on one another, the first; a doorbell is not hidden by motion.
@@ -240,22 +255,26 @@ export class Bar {
 
 /** A month of days, those with recordings to be chosen. */
 class Calendar {
-  readonly #recordings: Recordings;
+  #recordings: Recordings | undefined;
   readonly #now: () => number;
   /** First day of the month that is shown. */
   #month: number;
   #drawn = "";
 
-  constructor(recordings: Recordings, now: () => number) {
-    this.#recordings = recordings;
+  constructor(now: () => number) {
     this.#now = now;
     this.#month = monthOf(now());
     find("month-before").addEventListener("click", () => this.#turn(-1));
     find("month-after").addEventListener("click", () => this.#turn(1));
     find("calendar").addEventListener("toggle", (event) => {
-      if ((event as ToggleEvent).newState === "open") this.#month = monthOf(recordings.at);
+      if ((event as ToggleEvent).newState === "open") this.#month = monthOf(this.#recordings?.at ?? now());
       this.update();
     });
+  }
+
+  turnTo(recordings: Recordings | undefined): void {
+    this.#recordings = recordings;
+    this.#drawn = "";
   }
 
   #turn(by: number): void {
@@ -265,8 +284,9 @@ class Calendar {
   }
 
   update(): void {
-    if (!find("calendar").matches(":popover-open")) return;
-    const { days, at } = this.#recordings;
+    const recordings = this.#recordings;
+    if (!recordings || !find("calendar").matches(":popover-open")) return;
+    const { days, at } = recordings;
     const now = this.#now();
     const key = JSON.stringify([this.#month, days, dayOf(at)]);
     if (key === this.#drawn) return;
@@ -288,7 +308,7 @@ class Calendar {
       if (day === dayOf(at)) attribute(button, "aria-current", "date");
       button.addEventListener("click", () => {
         (find("calendar") as HTMLElement).hidePopover();
-        this.#recordings.chooseDay(day);
+        recordings.chooseDay(day);
       });
       cells.push(button);
     }

@@ -1,4 +1,4 @@
-//! The watch link (docs/wire.md §8): parsing the fragment, with an error a person can act on.
+//! The watch link (docs/wire.md §8), of one camera or several: parsing the fragment, with an error a person can act on.
 
 import { type Bytes, fromBase64url, fromHex } from "./bytes.ts";
 
@@ -27,11 +27,37 @@ export class LinkError {
 
 const KNOWN = ["v", "hub", "cert", "token", "camera", "identity", "device"];
 
-export function parseLink(fragment: string): Link | LinkError {
+/** Most cameras that one link may name. */
+export const MOST = 16;
+
+/** The cameras of a link, in its order: 1 to {@link MOST}, all different. What is wrong with a link of several says of which. */
+export function parseLinks(fragment: string): Link[] | LinkError {
   const text = fragment.startsWith("#") ? fragment.slice(1) : fragment;
   if (text === "") return new LinkError("", "There is no watch link in the address.");
+  const parts = text.split(";");
+  if (parts.length > MOST) return new LinkError("cameras", `The link names ${parts.length} cameras; a page shows up to ${MOST}.`);
+  const links: Link[] = [];
+  let before: Values | undefined;
+  for (const [i, part] of parts.entries()) {
+    const values = parseValues(part, before);
+    let link = values instanceof LinkError ? values : linkOf(values);
+    if (!(link instanceof LinkError) && links.some((other) => isSame(other, link as Link))) link = new LinkError("camera", `“${link.camera}” is in the link twice.`);
+    if (link instanceof LinkError) return parts.length === 1 ? link : new LinkError(link.part, `Camera ${i + 1} of ${parts.length}: ${link.message}`);
+    before = values as Values;
+    links.push(link);
+  }
+  return links;
+}
 
-  const values = new Map<string, string>();
+function isSame(a: Link, b: Link): boolean {
+  return a.hub.href === b.hub.href && a.camera === b.camera;
+}
+
+type Values = Map<string, string>;
+
+/** A camera after the first leaves out what is as in the one before; with a hub of its own, hub, certificate and token are its own. */
+function parseValues(text: string, before: Values | undefined): Values | LinkError {
+  const values: Values = new Map();
   for (const pair of text.split("&")) {
     const split = pair.indexOf("=");
     const name = split < 0 ? pair : pair.slice(0, split);
@@ -43,7 +69,15 @@ export function parseLink(fragment: string): Link | LinkError {
       return new LinkError(name, `“${name}” in the link is damaged.`);
     }
   }
+  const inherited = values.has("hub") ? ["v", "device"] : ["v", "hub", "cert", "token", "device"];
+  for (const name of inherited) {
+    const value = before?.get(name);
+    if (value !== undefined && !values.has(name)) values.set(name, value);
+  }
+  return values;
+}
 
+function linkOf(values: Values): Link | LinkError {
   const version = values.get("v");
   if (version === undefined) return new LinkError("v", "This is not a watch link: it does not start with “v=1”.");
   if (version !== "1") return new LinkError("v", "The link was made by a newer Doorframe. Update the program that serves this page.");
@@ -84,4 +118,19 @@ function parseHub(text: string): URL | LinkError {
   }
   if (hub.pathname === "/") return new LinkError("hub", "“hub” in the link names no scope after the host.");
   return hub;
+}
+
+/** What people call the cameras: their names, and where two have the same one, the scope or the hub as well. */
+export function titlesOf(links: readonly Link[]): string[] {
+  const plain = links.map(({ camera }) => {
+    const words = camera.replace(/-+/g, " ").trim() || camera;
+    return words.charAt(0).toUpperCase() + words.slice(1);
+  });
+  return plain.map((title, i) => {
+    const twins = links.filter((_, j) => plain[j] === title);
+    if (twins.length < 2) return title;
+    const { hub } = links[i]!;
+    const apart = new Set(twins.map(({ hub }) => hub.pathname)).size === twins.length;
+    return `${title} (${apart ? hub.pathname.slice(1) : hub.host + hub.pathname})`;
+  });
 }

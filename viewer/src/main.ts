@@ -1,8 +1,9 @@
-//! Start: finds the watch link, checks what the browser can do, and watches.
+//! Start: finds the watch link, checks what the browser can do, and watches its cameras.
 
-import { showBroken, watchCamera } from "./app.ts";
+import { showBroken, watchCameras } from "./app.ts";
 import { HubCarriage } from "./carriage.ts";
-import { LinkError, parseLink } from "./link.ts";
+import { LinkError, parseLinks } from "./link.ts";
+import type { State } from "./status.ts";
 import { missingSupport, tab } from "./support.ts";
 
 const KEPT = "doorframe.link";
@@ -16,18 +17,23 @@ const KEPT = "doorframe.link";
 function takeLink(): string {
   const fragment = location.hash.slice(1);
   if (fragment === "") return tab.recall(KEPT) ?? "";
-  const works = !(parseLink(fragment) instanceof LinkError);
+  const works = !(parseLinks(fragment) instanceof LinkError);
   if (!works || tab.remember(KEPT, fragment)) history.replaceState(null, "", location.pathname + location.search);
   return fragment;
 }
 
 async function start(): Promise<void> {
-  const link = parseLink(takeLink());
+  const links = parseLinks(takeLink());
   window.addEventListener("hashchange", () => location.reload());
-  if (link instanceof LinkError) return showBroken(link.part === "" ? "no-link" : "bad-link", link.message);
+  if (links instanceof LinkError) return showBroken(brokenBy(links), links.message);
   const missing = await missingSupport();
   if (missing) return showBroken(missing, "");
-  watchCamera(link, (challenge) => new HubCarriage(link, challenge));
+  watchCameras(links, (link, challenge) => new HubCarriage(link, challenge));
+}
+
+function brokenBy({ part }: LinkError): State {
+  if (part === "") return "no-link";
+  return part === "cameras" ? "too-many" : "bad-link";
 }
 
 void start();

@@ -20,6 +20,7 @@ export interface SessionManifest {
   /** Start by the camera's wall clock, µs since 1970. */
   start: number;
   deviceListVersion: number;
+  deviceListHash: Bytes;
   recipients: Recipient[];
   /** Authenticated by every recipient's ciphertext and by the certificate. */
   body: Bytes;
@@ -42,6 +43,7 @@ export interface Opening {
   /** Hash of the closing before; zeros in the session's first. */
   closingBefore: Bytes;
   deviceListVersion: number;
+  deviceListHash: Bytes;
   tracks: Commitment[];
   challenges: Bytes[];
   signed: Bytes;
@@ -82,7 +84,7 @@ export function parseSession(record: Uint8Array): SessionManifest | undefined {
   const publicKey = reader.bytes(32);
   const start = Number(reader.u64());
   const deviceListVersion = reader.u32();
-  reader.bytes(32); // hash of the device list
+  const deviceListHash = reader.bytes(32);
   reader.bytes(32); // newest checkpoint of the request log
   const body = reader.before;
   const count = reader.u16();
@@ -95,7 +97,7 @@ export function parseSession(record: Uint8Array): SessionManifest | undefined {
   const signed = reader.before;
   const signature = reader.bytes(SIGNATURE);
   if (!reader.complete) return undefined;
-  return { session, suite, epochLengthMs, depth, publicKey, start, deviceListVersion, recipients, body, signed, signature };
+  return { session, suite, epochLengthMs, depth, publicKey, start, deviceListVersion, deviceListHash, recipients, body, signed, signature };
 }
 
 export function parseSealedRoot(plaintext: Uint8Array): SealedRoot | undefined {
@@ -141,7 +143,7 @@ export function parseOpening(record: Uint8Array): Opening | undefined {
   const mediaTime = Number(reader.u64());
   const closingBefore = reader.bytes(32);
   const deviceListVersion = reader.u32();
-  reader.bytes(32); // hash of the device list
+  const deviceListHash = reader.bytes(32);
   reader.bytes(32); // newest checkpoint of the request log
   if (version !== 1 || type !== 2) return undefined;
   const tracks = parseTracks(reader, (track) => ({ track, commitment: reader.bytes(32) }));
@@ -152,7 +154,7 @@ export function parseOpening(record: Uint8Array): Opening | undefined {
   const signed = reader.before;
   const signature = reader.bytes(SIGNATURE);
   if (!reader.complete) return undefined;
-  return { session, epoch, wallClock, mediaTime, closingBefore, deviceListVersion, tracks, challenges, signed, signature };
+  return { session, epoch, wallClock, mediaTime, closingBefore, deviceListVersion, deviceListHash, tracks, challenges, signed, signature };
 }
 
 export function parseClosing(record: Uint8Array): Closing | undefined {
@@ -172,7 +174,7 @@ export function parseClosing(record: Uint8Array): Closing | undefined {
 }
 
 /** What a signature is for. */
-export type Purpose = "session manifest" | "session certificate" | "opening" | "closing" | "grant" | "bundle";
+export type Purpose = "session manifest" | "session certificate" | "opening" | "closing" | "grant" | "bundle" | "device list" | "rotation";
 
 /** An Ed25519 public key, ready to verify with. `undefined` where the bytes are no key. */
 export async function importVerifier(publicKey: Bytes): Promise<CryptoKey | undefined> {

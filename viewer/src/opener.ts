@@ -27,7 +27,15 @@ export interface SessionFacts {
   /** By the camera's wall clock, µs since 1970. */
   start: number;
   epochLengthMs: number;
-  deviceListVersion: number;
+  devices: DeviceListRef;
+  /** Devices that it is sealed to. */
+  recipients: number;
+}
+
+/** The list of devices that a camera says is in force: version 0 is none. */
+export interface DeviceListRef {
+  version: number;
+  hash: Bytes;
 }
 
 /** Turns media time into the camera's wall clock. */
@@ -39,7 +47,7 @@ export interface Anchor {
 export type OpenerEvent =
   | { kind: "session"; facts: SessionFacts }
   | { kind: "refused"; layer: Layer; suite?: number }
-  | { kind: "opening"; epoch: number; fresh: Fresh; anchor: Anchor; deviceListVersion: number }
+  | { kind: "opening"; epoch: number; fresh: Fresh; anchor: Anchor; devices: DeviceListRef }
   | { kind: "unit"; epoch: number; position: number; unit: AccessUnit; plaintext: Bytes; sealedBytes: number }
   | { kind: "closing"; epoch: number; verdict: "ok" | "incomplete"; objects: number; missing: number }
   | { kind: "dropped"; layer: Layer }
@@ -156,8 +164,9 @@ export class Opener {
     if ("layer" in session) return refuse(session.layer, session.suite);
     const { id, manifest } = session;
     this.#accepted = session;
-    const { start, epochLengthMs, deviceListVersion } = manifest;
-    out.push({ kind: "session", facts: { id, start, epochLengthMs, deviceListVersion } });
+    const { start, epochLengthMs, deviceListVersion: version, deviceListHash, recipients } = manifest;
+    const devices = { version, hash: deviceListHash.slice() };
+    out.push({ kind: "session", facts: { id, start, epochLengthMs, devices, recipients: recipients.length } });
     const early = this.#early;
     this.#early = [];
     this.#heldBytes = 0;
@@ -229,9 +238,9 @@ export class Opener {
   }
 
   async #advance(epoch: number, opening: Opening, now: number, out: OpenerEvent[]): Promise<void> {
-    const { wallClock, mediaTime, deviceListVersion } = opening;
+    const { wallClock, mediaTime, deviceListVersion: version, deviceListHash: hash } = opening;
     const fresh = this.#freshness.judge(opening, now);
-    out.push({ kind: "opening", epoch, fresh, anchor: { wallClock, mediaTime }, deviceListVersion });
+    out.push({ kind: "opening", epoch, fresh, anchor: { wallClock, mediaTime }, devices: { version, hash } });
     this.#joined ??= epoch;
     if (epoch <= this.#newest) return;
     this.#newest = epoch;

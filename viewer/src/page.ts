@@ -7,6 +7,7 @@ export interface Details {
   session: string;
   epoch: number;
   deviceListVersion: number | undefined;
+  recipients: number | undefined;
   fresh: "proved" | "claimed" | "stale" | "recorded" | undefined;
 }
 
@@ -22,7 +23,7 @@ export interface Figures {
   size: string;
 }
 
-const LOCK_WORDS = { opening: "Not verified yet", locked: "End-to-end encrypted", alarm: "Do not trust this" };
+const LOCK_WORDS = { opening: "Not verified yet", locked: "End-to-end encrypted", alarm: "Do not trust this", ghost: "Somebody else may watch" };
 const FRESH_WORDS = {
   proved: "Live, proved: the camera signed a number that this page drew",
   claimed: "Live by the camera's clock, which agrees with this device's",
@@ -35,7 +36,7 @@ export class Page {
   readonly #root = document.documentElement;
   readonly #notice = find("notice");
 
-  constructor(onSnapshot: () => void) {
+  constructor(onSnapshot: () => void = () => {}) {
     find("snapshot").addEventListener("click", onSnapshot);
     const full = find("fullscreen");
     if (!document.fullscreenEnabled) full.hidden = true;
@@ -45,15 +46,15 @@ export class Page {
       full.setAttribute("aria-label", document.fullscreenElement ? "Leave full screen" : "Full screen");
     });
     document.addEventListener("keydown", (event) => {
-      if (event.ctrlKey || event.metaKey || event.altKey || event.target instanceof HTMLInputElement) return;
+      if (event.ctrlKey || event.metaKey || event.altKey || event.target instanceof HTMLInputElement || this.#root.dataset["view"] !== "camera") return;
       if (event.key === "f") toggleFullscreen();
       if (event.key === "s") onSnapshot();
     });
   }
 
-  name(camera: string): void {
-    const words = camera.replace(/-+/g, " ").trim() || camera;
-    const title = words.charAt(0).toUpperCase() + words.slice(1);
+  /** One camera fills the page. */
+  camera(title: string): void {
+    this.#root.dataset["view"] = "camera";
     put("name", title);
     document.title = title;
     this.canvas.setAttribute("aria-label", `Picture from ${title}`);
@@ -83,7 +84,7 @@ export class Page {
     put("about-identity", details.fingerprint);
     put("about-session", details.session ? details.session.slice(0, 8) : "–");
     put("about-epoch", details.epoch < 0 ? "–" : String(details.epoch));
-    put("about-devices", details.deviceListVersion === undefined ? "–" : `List version ${details.deviceListVersion}`);
+    put("about-devices", devicesWords(details));
     put("about-fresh", details.fresh ? FRESH_WORDS[details.fresh] : "–");
     put("epoch", details.epoch < 0 ? "–" : String(details.epoch));
     put("session", details.session || "–");
@@ -102,6 +103,12 @@ export class Page {
     put("lost", count(figures.lost));
     put("dropped", count(figures.dropped));
   }
+}
+
+function devicesWords({ deviceListVersion: version, recipients }: Details): string {
+  if (version === undefined || recipients === undefined) return "–";
+  const count = recipients === 1 ? "1 device" : `${recipients} devices`;
+  return version === 0 ? `${count}, without a list` : `${count}, by list version ${version}`;
 }
 
 function find(id: string): HTMLElement {

@@ -9,6 +9,8 @@ export class Canvas {
   readonly #element: HTMLCanvasElement;
   readonly #context: CanvasRenderingContext2D;
   #drawnAt = -Infinity;
+  /** Something was drawn on it. */
+  filled = false;
 
   constructor(element: HTMLCanvasElement) {
     this.#element = element;
@@ -20,18 +22,35 @@ export class Canvas {
     const { frame } = picture;
     const skip = (picture.late || newerWaiting) && now - this.#drawnAt < DRAW_AT_LEAST_MS;
     if (!skip) {
-      const { displayWidth, displayHeight } = frame;
-      const element = this.#element;
-      if (element.width !== displayWidth || element.height !== displayHeight) {
-        element.width = displayWidth;
-        element.height = displayHeight;
-        element.style.setProperty("--ratio", String(displayWidth / displayHeight));
-      }
-      this.#context.drawImage(frame, 0, 0, displayWidth, displayHeight);
+      this.#put(frame, frame.displayWidth, frame.displayHeight);
       this.#drawnAt = now;
     }
     frame.close();
     return !skip;
+  }
+
+  /** Shows what another one shows. */
+  copy(other: Canvas): void {
+    this.#put(other.#element, other.#element.width, other.#element.height);
+  }
+
+  clear(): void {
+    const element = this.#element;
+    element.width = 16;
+    element.height = 9;
+    element.style.removeProperty("--ratio");
+    this.filled = false;
+  }
+
+  #put(image: CanvasImageSource, width: number, height: number): void {
+    const element = this.#element;
+    if (element.width !== width || element.height !== height) {
+      element.width = width;
+      element.height = height;
+      element.style.setProperty("--ratio", String(width / height));
+    }
+    this.#context.drawImage(image, 0, 0, width, height);
+    this.filled = true;
   }
 
   save(name: string): void {

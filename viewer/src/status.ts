@@ -1,15 +1,17 @@
 //! What is going on, in words a person at the door understands, and what to do about it. Pure.
 
+import { type Change, isAlarm } from "./ghost.ts";
 import type { Layer } from "./opener.ts";
 
 export type State =
-  | "no-link" | "bad-link" | "insecure" | "no-webtransport" | "no-webcodecs" | "no-crypto"
+  | "no-link" | "bad-link" | "too-many" | "insecure" | "no-webtransport" | "no-webcodecs" | "no-crypto"
   | "connecting" | "unreachable" | "refused" | "waiting" | "gone" | "opening" | "checking" | "live" | "stalled"
   | "recorded" | "wrong-device" | "wrong-suite" | "undecodable" | "alarm-identity" | "alarm-forged" | "alarm-tampered" | "alarm-stale";
 
 export interface Status {
   state: State;
-  lock: "opening" | "locked" | "alarm";
+  /** `ghost`: pictures are the camera's, but somebody may watch who should not. */
+  lock: "opening" | "locked" | "alarm" | "ghost";
   /** `calm`: nothing to do. `warn`: no live picture. `alarm`: do not trust what is shown. */
   tone: "calm" | "warn" | "alarm";
   /** Both empty where the picture speaks for itself. */
@@ -65,6 +67,8 @@ export function brokenStatus(state: State, detail = ""): Status {
       return say("Open your watch link", "This page needs the whole link, with the keys at its end. “doorframe demo” prints it, and “doorframe page” makes it from the one that “doorframe camera” prints.");
     case "bad-link":
       return say("This watch link does not work", `${detail} Copy the whole link again.`);
+    case "too-many":
+      return say("Too many cameras", `${detail} Open the others in a second page.`);
     case "insecure":
       return say("This page was not loaded securely", "Open it as https://… or at http://127.0.0.1 on the computer that runs Doorframe. Browsers switch encryption off on other addresses.");
     case "no-webtransport":
@@ -135,6 +139,11 @@ export function status(facts: Facts, now: number, clock: (ms: number) => string)
     live.hint = `Camera's clock is ${span(Math.abs(facts.clockOffset))} ${facts.clockOffset > 0 ? "ahead" : "behind"}`;
   }
   return live;
+}
+
+/** The same, with the lock as it must look while it is not known who may watch. */
+export function withDevices(said: Status, change: Change | undefined): Status {
+  return isAlarm(change) && said.lock !== "alarm" ? { ...said, lock: "ghost" } : said;
 }
 
 function difference(offset: number): string {

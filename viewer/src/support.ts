@@ -15,22 +15,34 @@ export async function missingSupport(): Promise<State | undefined> {
   return undefined;
 }
 
-/** Storage of this tab. A browser that forbids it is one without memory, not a broken one. */
-export const tab = {
-  recall(name: string): string | undefined {
-    try {
-      return sessionStorage.getItem(name) ?? undefined;
-    } catch {
-      return undefined;
-    }
-  },
+/** A place to remember text in. A browser that forbids it is one without memory, not a broken one. */
+export interface Storing {
+  recall(name: string): string | undefined;
   /** Says whether it will be recalled. */
-  remember(name: string, value: string): boolean {
-    try {
-      sessionStorage.setItem(name, value);
-      return true;
-    } catch {
-      return false;
-    }
-  },
-};
+  remember(name: string, value: string): boolean;
+}
+
+function storing(storage: () => Storage): Storing {
+  return {
+    recall: (name) => {
+      try {
+        return storage().getItem(name) ?? undefined;
+      } catch {
+        return undefined;
+      }
+    },
+    remember: (name, value) => {
+      try {
+        storage().setItem(name, value);
+        return true;
+      } catch {
+        return false;
+      }
+    },
+  };
+}
+
+/** Of this tab, until it is closed. */
+export const tab = storing(() => sessionStorage);
+/** Of this browser, for pages of this address. Never for a key. */
+export const browser = storing(() => localStorage);

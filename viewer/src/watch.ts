@@ -4,7 +4,7 @@ import { type Bytes, fromHex } from "./bytes.ts";
 import type { Carriage, CarriageEvent } from "./carriage.ts";
 import type { Link } from "./link.ts";
 import type { AccessUnit } from "./media.ts";
-import { type Anchor, type Layer, Opener, type OpenerEvent, type SessionFacts } from "./opener.ts";
+import { type Anchor, type DeviceListRef, type Layer, Opener, type OpenerEvent, type SessionFacts } from "./opener.ts";
 import type { Fresh } from "./freshness.ts";
 import type { Facts } from "./status.ts";
 
@@ -31,7 +31,8 @@ interface Session {
   fresh: Fresh | undefined;
   staleSince: number | undefined;
   epoch: number;
-  deviceListVersion: number | undefined;
+  /** As its manifest or its newest opening states it. */
+  devices: DeviceListRef | undefined;
   anchor: Anchor | undefined;
   acceptedAt: number;
   /** When an object last opened, and when one last did not. */
@@ -186,7 +187,7 @@ export class Watch {
     const found = this.#now() - this.connectedAt < INITIAL_MS;
     return {
       id, found, opener, facts: undefined, refused: undefined, suite: undefined, alarm: undefined, fresh: undefined, staleSince: undefined,
-      epoch: -1, deviceListVersion: undefined, anchor: undefined, acceptedAt: 0, openedAt: 0, refusedAt: 0,
+      epoch: -1, devices: undefined, anchor: undefined, acceptedAt: 0, openedAt: 0, refusedAt: 0,
     };
   }
 
@@ -230,7 +231,7 @@ export class Watch {
       case "session":
         session.facts = event.facts;
         session.refused = undefined;
-        session.deviceListVersion = event.facts.deviceListVersion;
+        session.devices = event.facts.devices;
         session.acceptedAt = now;
         this.#choose();
         break;
@@ -244,7 +245,7 @@ export class Watch {
         session.epoch = Math.max(session.epoch, event.epoch);
         session.fresh = event.fresh;
         session.anchor = event.anchor;
-        session.deviceListVersion = event.deviceListVersion;
+        session.devices = event.devices;
         session.staleSince = event.fresh.verdict === "stale" ? (session.staleSince ?? now) : undefined;
         break;
       case "unit":

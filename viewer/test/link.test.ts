@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fromBase64url, fromHex, toBase64url, toHex } from "../src/bytes.ts";
-import { LinkError, parseLink } from "../src/link.ts";
+import { type Link, LinkError, MOST, parseLinks, titlesOf } from "../src/link.ts";
 
 const KEY = toBase64url(new Uint8Array(32).fill(0xfb));
 const parts: Record<string, string> = {
@@ -15,6 +15,13 @@ const parts: Record<string, string> = {
 };
 const link = (change: Record<string, string | undefined> = {}) =>
   Object.entries({ ...parts, ...change }).filter(([, value]) => value !== undefined).map(([name, value]) => `${name}=${value}`).join("&");
+
+function parseLink(fragment: string): Link | LinkError {
+  const links = parseLinks(fragment);
+  if (links instanceof LinkError) return links;
+  assert.equal(links.length, 1);
+  return links[0]!;
+}
 
 function refused(fragment: string): LinkError {
   const error = parseLink(fragment);
@@ -80,4 +87,61 @@ test("base64url and hex take only their own forms", () => {
   assert.equal(fromBase64url("+/"), undefined);
   assert.equal(fromHex("abc"), undefined);
   assert.equal(fromHex("0x"), undefined);
+});
+
+const OTHER = toBase64url(new Uint8Array(32).fill(7));
+const hubOf = (name: string) => encodeURIComponent(`https://${name}:4443/home`);
+
+function several(fragment: string): Link[] {
+  const links = parseLinks(fragment);
+  assert.ok(!(links instanceof LinkError), fragment);
+  return links;
+}
+
+test("a camera after the first leaves out what is as in the one before", () => {
+  const [first, second, third] = several(`#${link()};camera=back&identity=${OTHER};camera=gate&identity=${KEY}&token=xx.yy.zz&device=${OTHER}`) as [Link, Link, Link];
+  assert.deepEqual([first.camera, second.camera, third.camera], ["front-door", "back", "gate"]);
+  assert.deepEqual({ ...second, camera: "", identity: "" }, { ...first, camera: "", identity: "" });
+  assert.equal(toHex(second.identity), "07".repeat(32));
+  assert.deepEqual([third.token, toHex(third.device), third.hub.href, toHex(third.certificate!)], ["xx.yy.zz", "07".repeat(32), first.hub.href, "ab".repeat(32)]);
+});
+
+test("whole links are joined as they are", () => {
+  const links = several(`${link()};${link({ camera: "back" })};${link({ camera: "front-door", hub: hubOf("other"), cert: undefined })}`);
+  assert.deepEqual(links.map(({ camera, hub }) => `${camera} ${hub.host}`), ["front-door 127.0.0.1:4443", "back 127.0.0.1:4443", "front-door other:4443"]);
+});
+
+test("another hub gets neither the token nor the certificate of the one before", () => {
+  const own = `hub=${hubOf("other")}&camera=back&identity=${OTHER}`;
+  assert.equal(refused(`${link()};${own}`).part, "token");
+  const [, second] = several(`${link()};${own}&token=xx.yy.zz`) as [Link, Link];
+  assert.deepEqual([second.certificate, second.token, toHex(second.device)], [undefined, "xx.yy.zz", "fb".repeat(32)]);
+});
+
+test("what is wrong with one camera of several is said of that one", () => {
+  const bad: [string, string][] = [
+    ["", "identity"], ["camera=back", "identity"], [`identity=${OTHER}`, "camera"], [`camera=back&identity=${OTHER.slice(1)}`, "identity"], [`camera=front-door&identity=${OTHER}`, "camera"],
+  ];
+  for (const [second, part] of bad) {
+    const error = refused(`${link()};${second}`);
+    assert.match(error.message, /^Camera 2 of 2: /);
+    if (second !== "") assert.equal(error.part, part, second);
+  }
+  assert.match(refused(`${link()};camera=front-door&identity=${OTHER}`).message, /“front-door” is in the link twice/);
+  assert.match(refused(`camera=back;${link()}`).message, /^Camera 1 of 2: /);
+});
+
+test("there may be 16 cameras and no more", () => {
+  const of = (count: number) => [link(), ...Array.from({ length: count - 1 }, (_, i) => `camera=c${i}&identity=${OTHER}`)].join(";");
+  assert.equal(several(of(MOST)).length, 16);
+  const error = refused(of(MOST + 1));
+  assert.equal(error.part, "cameras");
+  assert.match(error.message, /17 cameras; a page shows up to 16/);
+});
+
+test("cameras of one name are told apart", () => {
+  const of = (...links: [string, string][]) => titlesOf(links.map(([camera, hub]) => ({ camera, hub: new URL(hub) }) as Link));
+  assert.deepEqual(of(["front-door", "https://a/x"], ["back", "https://a/x"]), ["Front door", "Back"]);
+  assert.deepEqual(of(["door", "https://a/x"], ["door", "https://a/y"], ["gate", "https://a/y"]), ["Door (x)", "Door (y)", "Gate"]);
+  assert.deepEqual(of(["door", "https://a:1/x"], ["door", "https://b/x"]), ["Door (a:1/x)", "Door (b/x)"]);
 });

@@ -82,6 +82,17 @@ test("from nothing to live, to gone, and to live again in the next session", asy
   assert.deepEqual([...carriage.following], [second.id]);
 });
 
+test("who may watch is what the manifest states, and the newest opening after it", async () => {
+  const { push, watch } = stage();
+  const camera = cameras[0]!;
+  const [manifest, opening] = (await deliver(camera, 50)) as [CarriageEvent, CarriageEvent];
+  await push({ kind: "connecting" }, { kind: "connected" }, present(camera), manifest);
+  assert.deepEqual([watch.session?.devices?.version, watch.session?.facts?.recipients], [3, 1]);
+  await push(opening);
+  assert.deepEqual(watch.session?.devices, watch.session?.facts?.devices);
+  assert.equal(watch.session?.devices?.hash.length, 32);
+});
+
 test("a new session takes over only once it checked out", async () => {
   const { carriage, push, watch, state } = stage();
   const [first, second, , impostor] = cameras as [Camera, Camera, Camera, Camera];
