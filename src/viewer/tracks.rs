@@ -5,6 +5,7 @@ use bytes::Bytes;
 use doorframe_codec::units::MediaTime;
 use doorframe_transport::keys::{Epoch, SessionId};
 use doorframe_transport::moq::{CarriageError, GroupReader, Node, TrackReader, TrackWriter};
+use doorframe_transport::track::TrackName;
 use doorframe_transport::unit::MAX_OBJECT;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,8 +19,8 @@ pub(super) enum Message {
     Session(SessionId, Bytes),
     /// Opening (0) or closing (1) of an epoch.
     Manifest(SessionId, u64, Bytes),
-    /// A sealed access unit.
-    Video(SessionId, Epoch, Bytes, u64),
+    /// A sealed object: an access unit, or what happened.
+    Object(SessionId, TrackName, Epoch, Bytes, u64),
     /// A session is over.
     Gone(SessionId),
 }
@@ -28,7 +29,7 @@ impl Message {
     /// Bytes it keeps.
     pub(super) fn bytes(&self) -> usize {
         match self {
-            Self::Session(_, bytes) | Self::Manifest(.., bytes) | Self::Video(_, _, bytes, _) => bytes.len(),
+            Self::Session(_, bytes) | Self::Manifest(.., bytes) | Self::Object(_, _, _, bytes, _) => bytes.len(),
             Self::Gone(_) => 0,
         }
     }
@@ -36,7 +37,7 @@ impl Message {
     /// Which session it belongs to.
     pub(super) fn session(&self) -> SessionId {
         match self {
-            Self::Session(id, _) | Self::Manifest(id, ..) | Self::Video(id, ..) | Self::Gone(id) => *id,
+            Self::Session(id, _) | Self::Manifest(id, ..) | Self::Object(id, ..) | Self::Gone(id) => *id,
         }
     }
 }
@@ -81,7 +82,28 @@ impl Follow {
 /// Reads one session's tracks side by side.
 async fn session(node: Arc<Node>, path: String, id: SessionId, messages: Sender<Message>) {
     let manifest_messages = messages.clone();
-    let video_messages = messages.clone();
+    let objects = |track: TrackName| {
+        let messages = messages.clone();
+        move |mut group: GroupReader| {
+            let messages = messages.clone();
+            async move {
+                let Ok(epoch) = u32::try_from(group.sequence()).map(Epoch) else { return };
+                while let Some(object) = group.object().await {
+                    if object.len() > MAX_OBJECT {
+                        continue;
+                    }
+                    if messages.send(Message::Object(id, track, epoch, object, crate::wall_us())).await.is_err() {
+                        return;
+                    }
+                }
+            }
+        }
+    };
+    let video = node.subscribe(&path, TrackName::VIDEO.as_str(), VIDEO);
+    let video = groups(video, objects(TrackName::VIDEO));
+    // Of these none is out of date, and a camera may have none of them.
+    let event = groups(node.record(&path, TrackName::EVENT.as_str(), FIRST), objects(TrackName::EVENT));
+    let bell = groups(node.record(&path, TrackName::BELL.as_str(), FIRST), objects(TrackName::BELL));
     let session = async {
         let mut track = node.subscribe(&path, "session", FIRST).await.ok()?;
         while let Some(mut group) = track.group().await {
@@ -91,7 +113,7 @@ async fn session(node: Arc<Node>, path: String, id: SessionId, messages: Sender<
         }
         Some(())
     };
-    let manifest = groups(&node, &path, "manifest", FIRST, move |mut group| {
+    let manifest = groups(node.subscribe(&path, "manifest", FIRST), move |mut group| {
         let messages = manifest_messages.clone();
         async move {
             let mut position = 0;
@@ -103,30 +125,16 @@ async fn session(node: Arc<Node>, path: String, id: SessionId, messages: Sender<
             }
         }
     });
-    let video = groups(&node, &path, "video", VIDEO, move |mut group| {
-        let messages = video_messages.clone();
-        async move {
-            let Ok(epoch) = u32::try_from(group.sequence()).map(Epoch) else { return };
-            while let Some(object) = group.object().await {
-                if object.len() > MAX_OBJECT {
-                    continue;
-                }
-                if messages.send(Message::Video(id, epoch, object, crate::wall_us())).await.is_err() {
-                    return;
-                }
-            }
-        }
-    });
-    let (_, (), ()) = tokio::join!(session, manifest, video);
+    let _ended = tokio::join!(session, manifest, video, event, bell);
 }
 
 /// Reads each group of a track as it begins, the tail of the one before beside it.
-async fn groups<F, R>(node: &Node, path: &str, track: &str, priority: u8, read: R)
+async fn groups<F, R>(track: impl Future<Output = Result<TrackReader, CarriageError>>, read: R)
 where
     F: Future<Output = ()> + Send + 'static,
     R: Fn(GroupReader) -> F,
 {
-    let Ok(mut track): Result<TrackReader, _> = node.subscribe(path, track, priority).await else { return };
+    let Ok(mut track) = track.await else { return };
     let mut readers = JoinSet::new();
     while let Some(group) = track.group().await {
         while readers.try_join_next().is_some() {}
