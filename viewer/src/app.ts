@@ -20,6 +20,10 @@ const SEEN = "doorframe.seen";
 /** After the past, for so long its last picture stands while the first of the present is on its way. */
 const RETURN_MS = 600;
 
+/** So long it is said beside the live picture what happened last. */
+const HAPPENED_MS = 60_000;
+const HAPPENED_WORDS = { motion: "Motion", still: "Motion ended", doorbell: "Doorbell" };
+
 /** What tests and the console may read. A new object at each look; changing it changes nothing. */
 export interface Statistics {
   state: State;
@@ -35,6 +39,8 @@ export interface Statistics {
   epoch: number;
   session: string;
   fresh: "proved" | "claimed" | "stale" | undefined;
+  /** What happened last in this session, and when, ms since 1970. */
+  happened: Watch["happened"];
   /** From the first attempt to connect to the first picture drawn. */
   firstPictureMs: number | undefined;
   /** Recordings; `undefined` where the page is broken. */
@@ -75,7 +81,7 @@ export function showBroken(state: State, detail: string): void {
   page.status(broken, false);
   const nothing: Statistics = {
     state, message: `${broken.title}. ${broken.text}`, framesDrawn: 0, opened: 0, lost: 0, dropped: {}, alarms: 0,
-    latencyMs: { p50: undefined, p99: undefined, last: undefined }, fps: 0, kbps: 0, epoch: -1, session: "", fresh: undefined, firstPictureMs: undefined, tape: undefined,
+    latencyMs: { p50: undefined, p99: undefined, last: undefined }, fps: 0, kbps: 0, epoch: -1, session: "", fresh: undefined, firstPictureMs: undefined, happened: undefined, tape: undefined,
   };
   expose(() => nothing);
 }
@@ -188,6 +194,11 @@ export function watchCamera(link: Link, connect: (challenge: Bytes) => Carriage 
     if (hours.length === 0) return "Nothing is recorded yet";
     return spans.some(({ from, to }) => to > window.from && from < window.to) ? "" : "Nothing is recorded in this time";
   };
+  const happenedWords = (now: number): string => {
+    const { happened } = watch;
+    const shown = happened && !recordings.past && Math.abs(now - happened.at) < HAPPENED_MS;
+    return shown ? `${HAPPENED_WORDS[happened.kind]}, ${clock(happened.at)}` : "";
+  };
   const showBar = () => bar.update(barWords(), say(wallClock()).state === "live");
   expose(() => {
     const now = wallClock();
@@ -198,7 +209,7 @@ export function watchCamera(link: Link, connect: (challenge: Bytes) => Carriage 
     const session = watch.session;
     return {
       state: said.state, message: [said.title, said.text, said.hint].filter(Boolean).join(". "), framesDrawn: stats.framesDrawn, ...counters, ...stats.snapshot(now),
-      epoch: session?.epoch ?? -1, session: session?.id ?? "", fresh: session?.fresh?.verdict, firstPictureMs: firstPicture,
+      epoch: session?.epoch ?? -1, session: session?.id ?? "", fresh: session?.fresh?.verdict, firstPictureMs: firstPicture, happened: watch.happened && { ...watch.happened },
       tape: tapeStatistics(recordings),
     };
   });
@@ -210,6 +221,7 @@ export function watchCamera(link: Link, connect: (challenge: Bytes) => Carriage 
     const session = watch.session;
     recordings.refresh();
     page.status(say(now), seen());
+    page.happened(happenedWords(now));
     showBar();
     page.details({
       fingerprint,
