@@ -6,7 +6,7 @@
 mod source;
 mod span;
 
-pub use span::{Piece, Played, Recording, WallUnit};
+pub use span::{Piece, Played, Recording, WallEvent, WallUnit};
 
 use crate::link::WatchLink;
 use doorframe_transport::identity::{BadKey, DeviceKey, VerifyingKey};

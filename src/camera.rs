@@ -1,9 +1,12 @@
 //! The camera: sensor → front end → encode → seal → publish, on one thread, so that nothing waits between two steps.
 
+mod bell;
 mod challenges;
 mod coded;
 mod front;
+mod happened;
 mod home;
+mod keep;
 mod live;
 mod uplink;
 
@@ -35,8 +38,10 @@ use thiserror::Error;
 use tokio::sync::{broadcast, watch};
 use zeroize::Zeroizing;
 
+pub use bell::{Bell, BellDevice, BellState, Ring};
 pub use front::{Denoise, FrontConfig, MotionEvent, Watch};
 pub use home::{CameraHome, HomeError, HomeEvent};
+pub use keep::PreRoll;
 pub use uplink::{Uplink, UplinkState};
 
 /// What a camera shall do.
@@ -58,6 +63,9 @@ pub struct CameraConfig {
     pub threads: u8,
     /// What is done to each frame before it is encoded.
     pub front: FrontConfig,
+    /// Names the epochs in which something happens, and those of this long before, to a recorder in event mode: in clear, so that the hub
+    /// learns when something happens. `None`: it does not.
+    pub keep: Option<PreRoll>,
     /// Who may watch, where there is no [`home`](Self::home).
     pub devices: Vec<DevicePublicKey>,
     /// The device lists that say who may watch, once the camera was paired.
@@ -90,6 +98,7 @@ impl CameraConfig {
             bitrate: Bitrate::from_kbps(1500),
             threads: std::thread::available_parallelism().map_or(1, |n| n.get().min(2) as u8),
             front: FrontConfig::default(),
+            keep: None,
             devices,
             home: None,
             identity,
@@ -190,6 +199,7 @@ pub struct Camera {
     stop: Arc<AtomicBool>,
     state: watch::Receiver<CameraState>,
     events: broadcast::Receiver<MotionEvent>,
+    bell: Bell,
     stats: Arc<Mutex<CameraStats>>,
     uplink: Uplink,
     home: Option<CameraHome>,
@@ -208,6 +218,7 @@ impl Camera {
         let stats = Arc::new(Mutex::new(CameraStats::default()));
         let (state, states) = watch::channel(CameraState::Starting);
         let (tell, events) = broadcast::channel(EVENTS);
+        let bell = Bell::new(clock);
         let run = Run {
             node,
             clock,
@@ -217,11 +228,13 @@ impl Camera {
             stats: stats.clone(),
             state,
             events: tell,
+            bell: bell.clone(),
+            moves: false,
             uplink: uplink.handle(),
             sessions: 0,
         };
         let thread = std::thread::Builder::new().name("camera".into()).spawn(move || run.run())?;
-        Ok(Self { thread: Some(thread), stop, state: states, events, stats, uplink, home })
+        Ok(Self { thread: Some(thread), stop, state: states, events, bell, stats, uplink, home })
     }
 
     /// What it is doing.
@@ -233,6 +246,16 @@ impl Camera {
     /// and is told how many ([`broadcast::error::RecvError::Lagged`]). Closed when the camera has ended.
     pub fn events(&self) -> broadcast::Receiver<MotionEvent> {
         self.events.resubscribe()
+    }
+
+    /// Its doorbell, for whoever is to ring it.
+    pub fn bell(&self) -> Bell {
+        self.bell.clone()
+    }
+
+    /// Somebody presses its button.
+    pub fn ring(&self) -> Ring {
+        self.bell.ring()
     }
 
     /// What its connection is doing.
@@ -292,6 +315,9 @@ struct Run {
     stats: Arc<Mutex<CameraStats>>,
     state: watch::Sender<CameraState>,
     events: broadcast::Sender<MotionEvent>,
+    bell: Bell,
+    /// Whether something moves that has not come to rest.
+    moves: bool,
     uplink: uplink::Handle,
     /// Sessions started in this run.
     sessions: u16,
@@ -315,8 +341,7 @@ impl Run {
                     let jpegs = origin(&self.config.source);
                     let mut front = Front::new(&self.config.front, sensor.size()).with_jpegs(jpegs);
                     let result = self.frames(sensor, &mut front, &mut live, &mut seen);
-                    self.tell(front.end());
-                    result
+                    result.and(self.handle_motion(live.as_mut(), front.end()))
                 }
                 Ok(Opened::Units(sensor)) => self.units(sensor, &mut live, &mut seen),
                 Err(error) => Err(error),
@@ -390,7 +415,7 @@ impl Run {
                 Err(FrontError::Clock(error)) => return Err(error.into()),
             };
             *seen = true;
-            self.tell(ready.event);
+            self.handle_motion(live.as_mut(), ready.event)?;
             let (picture, steps) = (ready.picture, ready.steps);
             let session = live.as_ref().map(|live| live.session.id());
             let live = self.live_at(live, captured)?;
@@ -423,6 +448,7 @@ impl Run {
                 }
             }
 
+            self.answer_bell(live)?;
             self.sample_link();
             self.with_stats(|stats| {
                 stats.frames_captured += 1;
@@ -482,15 +508,6 @@ impl Run {
         Ok(())
     }
 
-    /// Passes a motion event on to who subscribed, if anybody did.
-    fn tell(&self, event: Option<MotionEvent>) {
-        let Some(event) = event else { return };
-        if matches!(event, MotionEvent::Began { .. }) {
-            self.with_stats(|stats| stats.motion_events += 1);
-        }
-        let _unheard = self.events.send(event);
-    }
-
     fn with_stats(&self, change: impl FnOnce(&mut CameraStats)) {
         change(&mut self.stats.lock().unwrap_or_else(PoisonError::into_inner));
     }
@@ -511,7 +528,11 @@ impl Run {
                 self.sessions = self.sessions.wrapping_add(1);
                 // Even a generator that gives the same bytes each time must not give two sessions one root.
                 let draw = self.config.boot << 16 | u64::from(self.sessions);
-                Ok(none.insert(Live::start(&self.config, &self.node, draw, at)?))
+                let live = none.insert(Live::start(&self.config, &self.node, draw, at)?);
+                if self.moves {
+                    live.motion_goes_on();
+                }
+                Ok(live)
             }
         }
     }

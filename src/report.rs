@@ -81,6 +81,10 @@ pub struct CameraStats {
     pub target_bps: u32,
     /// Times that something began to move.
     pub motion_events: u64,
+    /// Times that somebody rang and viewers were told.
+    pub doorbells: u64,
+    /// Events that their epoch's object had no room for.
+    pub events_left_out: u64,
     /// Device lists and rotations that came and were taken.
     pub lists_taken: u64,
     /// Those that were refused: rolled back, forked, forged or a stranger's.

@@ -10,16 +10,17 @@ use crate::vault::Home;
 use doorframe_codec::Picture;
 use doorframe_codec::access_unit::AccessUnit;
 use doorframe_codec::units::{MediaTime, Size};
+use doorframe_transport::events::CameraEvent;
 use doorframe_transport::identity::{BadKey, DeviceKey};
 use doorframe_transport::keys::{Epoch, SessionId};
 use doorframe_transport::moq::{Node, client_endpoint, dial};
 use home::Watched;
-use screen::Screen;
+use screen::{Screen, Telling};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use thiserror::Error;
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
 use tracks::{Follow, Message};
 
@@ -79,6 +80,19 @@ impl fmt::Display for ViewerState {
     }
 }
 
+/// Something that happened before the camera, signed for by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Happened {
+    /// Session that it is of.
+    pub session: SessionId,
+    /// Epoch in which it was sealed.
+    pub epoch: Epoch,
+    /// What, and when by the session's clock.
+    pub event: CameraEvent,
+    /// When by the camera's wall clock, as its newest opening claims it, µs since 1970.
+    pub wall_us: Option<u64>,
+}
+
 /// Takes what a viewer sees. Called on the thread that decodes; what it takes long for makes pictures late.
 pub trait Sink: Send {
     /// An access unit, opened and checked, before it is decoded.
@@ -118,6 +132,7 @@ pub enum ViewerError {
 pub struct Viewer {
     stats: Arc<Mutex<ViewerStats>>,
     state: watch::Receiver<ViewerState>,
+    happened: broadcast::Receiver<Happened>,
     tasks: Vec<JoinHandle<()>>,
     thread: Option<std::thread::JoinHandle<()>>,
     home: Option<Watched>,
@@ -140,6 +155,8 @@ pub struct Own {
     pub keep: Keep,
 }
 
+/// Events kept for a slow reader.
+const EVENTS: usize = 64;
 /// Messages between network and decoder at most: some seconds of video.
 const QUEUE: usize = 256;
 const FIRST_RETRY: Duration = Duration::from_millis(250);
@@ -203,8 +220,10 @@ impl Viewer {
         let (state, states) = watch::channel(ViewerState::Connecting);
         let state = Arc::new(state);
         let stats = Arc::new(Mutex::new(ViewerStats::default()));
+        let (tell, happened) = broadcast::channel(EVENTS);
         let (messages, inbox) = tokio::sync::mpsc::channel::<Message>(QUEUE);
-        let screen = Screen::new(machine, home.clone(), sink, references, stats.clone(), state.clone(), started);
+        let telling = Telling { stats: stats.clone(), state: state.clone(), happened: tell };
+        let screen = Screen::new(machine, home.clone(), sink, references, telling, started);
         let thread = std::thread::Builder::new().name("viewer".into()).spawn(move || screen.run(inbox))?;
 
         let of_home = home.is_some();
@@ -257,12 +276,18 @@ impl Viewer {
                 retry = (retry * 2).min(LAST_RETRY.max(retry));
             }
         }));
-        Ok(Self { stats, state: states, tasks, thread: Some(thread), home })
+        Ok(Self { stats, state: states, happened, tasks, thread: Some(thread), home })
     }
 
     /// What it is doing.
     pub fn state(&self) -> watch::Receiver<ViewerState> {
         self.state.clone()
+    }
+
+    /// What happens before the camera from now on. Who reads too slowly loses the oldest of 64 events, and is told how many
+    /// ([`broadcast::error::RecvError::Lagged`]). Closed when the viewer has ended.
+    pub fn happened(&self) -> broadcast::Receiver<Happened> {
+        self.happened.resubscribe()
     }
 
     /// Version of the device list that the camera states; `None` until it was seen. Closed for a viewer without a home.

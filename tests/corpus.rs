@@ -7,8 +7,8 @@ use doorframe::codec::fuzzing::{
     check_zones,
 };
 use doorframe::transport::fuzzing::{
-    check_bundle, check_device_list, check_epoch_file, check_grant, check_journal, check_manifest, check_object,
-    check_pairing,
+    check_bundle, check_device_list, check_epoch_file, check_events, check_grant, check_journal, check_manifest,
+    check_object, check_pairing,
 };
 use std::path::{Path, PathBuf};
 
@@ -47,6 +47,11 @@ fn manifests() {
 #[test]
 fn epoch_files() {
     replay("epoch_file", check_epoch_file);
+}
+
+#[test]
+fn events() {
+    replay("events", check_events);
 }
 
 #[test]

@@ -53,8 +53,8 @@ async fn a_browser_goes_back_in_time_and_to_live_again() {
     let page = Page::serve(0).await.unwrap();
     let mut watch = watch_link(&link);
     watch.page = Some(page.url().clone());
-    let _camera = Camera::start(config("clip:assets/door_720p30.264"), link, Clock::new(Instant::now())).unwrap();
-    let url = watch.to_string();
+    let camera = Camera::start(config("clip:assets/door_720p30.264"), link, Clock::new(Instant::now())).unwrap();
+    let (url, bell) = (watch.to_string(), camera.bell());
 
     tokio::task::spawn_blocking(move || {
         let mut browser = Chromium::open(&program, &url, 1280, 800, true);
@@ -64,6 +64,10 @@ async fn a_browser_goes_back_in_time_and_to_live_again() {
         let live = browser.wait("ten seconds of recordings, and live pictures", PATIENCE, long);
         assert_eq!(live["tape"]["mode"], "idle", "{live}");
         browser.evaluate("document.getElementById('zoom-minutes').click()");
+        bell.ring();
+        let rang = browser.wait("word that somebody rang", PATIENCE, |s| s["happened"]["kind"] == "doorbell");
+        let age = wall_us() as f64 / 1_000.0 - rang["happened"]["at"].as_f64().unwrap();
+        assert!(age.abs() < 10_000.0, "rang {age} ms ago: {rang}");
 
         let mut figures = Vec::new();
         for seek in 0..3 {
@@ -96,6 +100,13 @@ async fn a_browser_goes_back_in_time_and_to_live_again() {
         press(&mut browser, "bar", "l");
         let back = browser.wait("live again", PATIENCE, |s| s["state"] == "live" && s["framesDrawn"].as_u64() > count);
         assert_eq!(back["tape"]["mode"], "idle", "{back}");
+        // The bar asks for events every five seconds.
+        let marks = "document.querySelectorAll('#bar-marks [data-kind=doorbell]').length";
+        let started = Instant::now();
+        while browser.evaluate(marks) != 1 {
+            assert!(started.elapsed() < PATIENCE, "no mark where somebody rang: {}", browser.statistics());
+            std::thread::sleep(std::time::Duration::from_millis(200));
+        }
         keep(&mut browser, "tape-live-again.png");
     })
     .await

@@ -3,6 +3,8 @@
 use super::{Archive, ArchiveError, LONGEST};
 use bytes::Bytes;
 use doorframe_codec::AccessUnit;
+use doorframe_codec::units::MediaTime;
+use doorframe_transport::events::CameraEvent;
 use doorframe_transport::grant::{EpochSpan, Rounded, round};
 use doorframe_transport::keys::{Epoch, SessionId};
 use doorframe_transport::manifest::{Opening, SessionOpened};
@@ -53,6 +55,15 @@ pub struct WallUnit {
     pub wall_us: u64,
 }
 
+/// Something that happened before the camera.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WallEvent {
+    /// What.
+    pub event: CameraEvent,
+    /// When, by the camera's wall clock as the epoch that it was sealed in claims it, µs since 1970.
+    pub wall_us: u64,
+}
+
 /// An epoch that was read and checked.
 #[derive(Clone, Debug)]
 pub struct Played {
@@ -68,6 +79,8 @@ pub struct Played {
     pub opening: Opening,
     /// Its pictures, in order.
     pub units: Vec<WallUnit>,
+    /// What happened, in the order in which it was sealed; perhaps some seconds before these pictures.
+    pub events: Vec<WallEvent>,
     /// Objects that did not open, or cannot be decoded as something before them is missing.
     pub unopened: u64,
 }
@@ -205,6 +218,8 @@ impl Recording {
             match open(&parsed, &piece.session.facts, &leaf) {
                 Ok(opened) => {
                     let (opening, mut units, mut unopened) = (verdict.opening, Vec::new(), opened.drops.total());
+                    let at = |event: CameraEvent| WallEvent { event, wall_us: wall_us(&opening, event.at) };
+                    let events = opened.events.into_iter().map(at).collect();
                     // After a hole nothing can be decoded before the next keyframe.
                     let mut follows = None;
                     for unit in opened.units.into_iter().filter(|unit| unit.track == TrackName::VIDEO) {
@@ -214,9 +229,9 @@ impl Recording {
                             continue;
                         }
                         follows = Some(position + 1);
-                        units.push(WallUnit { wall_us: wall_us(&opening, &unit), unit });
+                        units.push(WallUnit { wall_us: wall_us(&opening, unit.at), unit });
                     }
-                    return Ok(Some(Played { piece: n, epoch, file, parsed, opening, units, unopened }));
+                    return Ok(Some(Played { piece: n, epoch, file, parsed, opening, units, events, unopened }));
                 }
                 Err(why) => self.refuse(epoch, why),
             }
@@ -252,8 +267,8 @@ fn is_absent(error: &ArchiveError) -> bool {
     )
 }
 
-/// When a unit was filmed, as its epoch's opening places it.
-fn wall_us(opening: &Opening, unit: &AccessUnit) -> u64 {
-    let media = |at: doorframe_codec::units::MediaTime| u64::try_from(at.as_duration().as_micros()).unwrap_or(u64::MAX);
-    opening.wall_us.saturating_add(media(unit.at)).saturating_sub(media(opening.at))
+/// A moment of the session's clock by the wall clock, as the opening of an epoch places it.
+fn wall_us(opening: &Opening, at: MediaTime) -> u64 {
+    let media = |at: MediaTime| u64::try_from(at.as_duration().as_micros()).unwrap_or(u64::MAX);
+    opening.wall_us.saturating_add(media(at)).saturating_sub(media(opening.at))
 }

@@ -89,6 +89,7 @@ impl Run {
                 let (from, after) = (sensor.name().to_owned(), captured.since(first));
                 return Err(CameraError::NoKeyframe { from, after });
             }
+            self.answer_bell(live)?;
             if is_over || gate.waits {
                 gate.ask(&mut *sensor);
             }

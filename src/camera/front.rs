@@ -71,7 +71,8 @@ pub enum Denoise {
     On(Strength),
 }
 
-/// Something began to move before the camera, or has come to rest. It stays on this machine: nothing of it is published.
+/// Something began to move before the camera, or has come to rest. Of this, kind, time, area and score are sealed into their epoch's event
+/// object; where it moved stays on this machine.
 ///
 /// Times are those of [`Frame::captured`], on the camera's own clock, which runs on when one session follows another.
 #[derive(Clone, Copy, Debug, PartialEq)]

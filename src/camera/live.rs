@@ -1,11 +1,13 @@
 //! One session on the air: its tracks, its epochs, and what must be written when one of them begins and ends.
 
 use super::home::CameraHome;
-use super::{CameraConfig, CameraError};
+use super::keep::Keeper;
+use super::{CameraConfig, CameraError, MotionEvent};
 use crate::state::random32;
 use crate::wall_us;
 use doorframe_codec::units::{MediaTime, Uptime};
 use doorframe_transport::Session;
+use doorframe_transport::events::{Area, CameraEvent, EpochEvents, EventKind};
 use doorframe_transport::keys::Epoch;
 use doorframe_transport::moq::{Broadcast, CarriageError, GroupWriter, Node, TrackWriter};
 use doorframe_transport::seed::Seed;
@@ -16,7 +18,15 @@ pub(super) struct Live {
     pub(super) session: Session,
     manifest: TrackWriter,
     video: TrackWriter,
-    open: Option<(GroupWriter, GroupWriter)>,
+    event: TrackWriter,
+    bell: TrackWriter,
+    /// Where epochs are named that are to be kept; only in event mode.
+    keep: Option<(Keeper, GroupWriter, TrackWriter)>,
+    open: Option<Groups>,
+    /// What happened since the last event object.
+    events: EpochEvents,
+    /// Of the newest object.
+    at: MediaTime,
     /// Epoch begun last.
     last: Option<Epoch>,
     /// When it has to end, by the wall clock: an expiry passes then.
@@ -36,6 +46,14 @@ fn publish_lists(broadcast: &Broadcast, home: &CameraHome, session: &Session) ->
     }
     group.finish();
     Ok(track)
+}
+
+/// Groups of the epoch that runs, one a track. Each begins with the epoch, whether anything comes on it or not.
+struct Groups {
+    manifest: GroupWriter,
+    video: GroupWriter,
+    event: GroupWriter,
+    bell: GroupWriter,
 }
 
 /// Manifests are small, and nothing opens without them.
@@ -60,18 +78,30 @@ impl Live {
             session_config.device_list = to.list;
             (until, revision) = (to.until, to.revision);
         }
-        let (session, manifest) = Session::start(session_config, &config.identity, seed, now, wall)?;
+        let (session, manifest) = Session::start(session_config.with_events(), &config.identity, seed, now, wall)?;
         let broadcast = node.broadcast(&format!("{}/{}", config.alias, session.id()))?;
         let track = broadcast.track("session", FIRST)?;
         let mut group = track.group(0)?;
         group.write(session.media_time(now), manifest)?;
         group.finish();
         let lists = config.home.as_ref().map(|home| publish_lists(&broadcast, home, &session)).transpose()?;
+        let keep = match config.keep {
+            Some(pre_roll) => {
+                let track = broadcast.track("keep", FIRST)?;
+                Some((Keeper::new(pre_roll), track.group(0)?, track))
+            }
+            None => None,
+        };
         let live = Self {
             manifest: broadcast.track("manifest", FIRST)?,
             video: broadcast.track("video", VIDEO)?,
+            event: broadcast.track("event", FIRST)?,
+            bell: broadcast.track("bell", FIRST)?,
+            keep,
             session,
             open: None,
+            events: EpochEvents::default(),
+            at: MediaTime::default(),
             last: None,
             until,
             revision,
@@ -108,26 +138,82 @@ impl Live {
         let epoch = self.session.epoch_at(at).unwrap_or(Epoch(0));
         self.last = Some(epoch);
         let opening = self.session.begin(epoch, now, wall_us(), challenges)?;
-        let (mut manifest, video) = (self.manifest.group(epoch.0.into())?, self.video.group(epoch.0.into())?);
-        manifest.write(self.session.media_time(now), opening)?;
-        self.open = Some((manifest, video));
+        let group = |track: &TrackWriter| track.group(epoch.0.into());
+        let (manifest, video) = (group(&self.manifest)?, group(&self.video)?);
+        let mut open = Groups { manifest, video, event: group(&self.event)?, bell: group(&self.bell)? };
+        open.manifest.write(self.session.media_time(now), opening)?;
+        self.open = Some(open);
+        if self.keep.as_mut().is_some_and(|(keeper, ..)| keeper.handle_begun(epoch)) {
+            self.name(&[epoch])?;
+        }
         Ok(())
     }
 
     pub(super) fn write(&mut self, at: MediaTime, object: bytes::Bytes) -> Result<(), CarriageError> {
+        self.at = at;
         match &mut self.open {
-            Some((_, video)) => video.write(at, object),
+            Some(open) => open.video.write(at, object),
             None => Err(CarriageError::Over),
         }
     }
 
+    /// What moved in the session before moves on.
+    pub(super) fn motion_goes_on(&mut self) {
+        self.keep.iter_mut().for_each(|(keeper, ..)| keeper.handle_goes_on());
+    }
+
+    /// Something began to move, or has come to rest: it is sealed when its epoch ends.
+    pub(super) fn handle_motion(&mut self, event: &MotionEvent) -> Result<(), CarriageError> {
+        let (kind, at, motion) = match event {
+            MotionEvent::Began { at, motion } => (EventKind::MotionBegan, at, motion),
+            MotionEvent::Ended { at, most, .. } => (EventKind::MotionEnded, at, most),
+        };
+        // Beyond the range of its field it is as plain as can be.
+        let score = (motion.score * 10.0).round() as u16;
+        let at = self.session.media_time(*at);
+        self.handle_event(CameraEvent { kind, at, area: Area::of_share(motion.area), score })
+    }
+
+    /// Somebody rang: that is sealed and sent at once, and again with its epoch. An epoch must be open.
+    pub(super) fn ring(&mut self, at: Uptime) -> Result<(), CameraError> {
+        let event = CameraEvent::doorbell(self.session.media_time(at));
+        let object = self.session.seal_bell(event.at)?;
+        if let Some(open) = &mut self.open {
+            open.bell.write(self.at, object)?;
+        }
+        Ok(self.handle_event(event)?)
+    }
+
+    fn handle_event(&mut self, event: CameraEvent) -> Result<(), CarriageError> {
+        self.events.add(event);
+        let open = self.session.current();
+        let named = self.keep.as_mut().map(|(keeper, ..)| keeper.handle_event(event.kind, open));
+        self.name(&named.unwrap_or_default())
+    }
+
+    /// Tells a recorder to keep these epochs.
+    fn name(&mut self, epochs: &[Epoch]) -> Result<(), CarriageError> {
+        let Some((_, group, _)) = &mut self.keep else { return Ok(()) };
+        let mut epochs = epochs.iter();
+        epochs.try_for_each(|epoch| group.write(self.at, bytes::Bytes::copy_from_slice(&epoch.0.to_be_bytes())))
+    }
+
+    /// Events of the epoch that runs for which there was no room.
+    pub(super) fn events_left_out(&self) -> u64 {
+        self.events.left_out()
+    }
+
     /// Closes the open epoch, if there is one.
     pub(super) fn end(&mut self) -> Result<(), CameraError> {
-        let closing = self.session.end();
-        if let (Some((mut manifest, video)), Some((_, closing))) = (self.open.take(), closing) {
-            video.finish();
-            manifest.write(MediaTime::default(), closing)?;
-            manifest.finish();
+        let Some(mut open) = self.open.take() else { return Ok(()) };
+        let happened = std::mem::take(&mut self.events);
+        open.event.write(self.at, self.session.seal_events(happened.kept())?)?;
+        if let Some((_, closing)) = self.session.end() {
+            open.video.finish();
+            open.event.finish();
+            open.bell.finish();
+            open.manifest.write(MediaTime::default(), closing)?;
+            open.manifest.finish();
         }
         Ok(())
     }

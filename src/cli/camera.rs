@@ -2,7 +2,7 @@
 
 use super::{CameraArgs, Failure, status};
 use clap::Args;
-use doorframe::camera::{Camera, CameraHome, CameraState, HomeEvent};
+use doorframe::camera::{BellDevice, BellState, Camera, CameraHome, CameraState, HomeEvent, PreRoll};
 use doorframe::link::{HubLink, WatchLink};
 use doorframe::pairing::{self, CameraHub, Pairing, PairingEvent};
 use doorframe::sensor::Clock;
@@ -13,7 +13,7 @@ use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
 use zeroize::Zeroizing;
 
@@ -39,6 +39,16 @@ pub(super) struct CameraCommand {
     /// Print a new watch link. The one before then opens nothing any more.
     #[arg(long)]
     new_link: bool,
+    /// A button that is the doorbell: a Linux input device such as /dev/input/event3. Each press of any of its keys rings.
+    #[arg(long, value_name = "DEVICE")]
+    bell: Option<PathBuf>,
+    /// Tell the hub which epochs to keep when something moves or somebody rings, for a hub that records with --record-mode event. It then
+    /// learns when something happens; without this it does not.
+    #[arg(long)]
+    keep_events: bool,
+    /// How much of what was before an event is kept.
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(0..=16), requires = "keep_events")]
+    pre_roll: u64,
     /// End after this many seconds.
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     seconds: Option<u64>,
@@ -111,8 +121,12 @@ impl CameraCommand {
         config.boot = boot;
         let mut lists = home.as_ref().map(CameraHome::events);
         config.home = home;
+        config.keep = PreRoll::new(Duration::from_secs(self.pre_roll)).filter(|_| self.keep_events);
         let camera = Camera::start(config, hub, Clock::new(Instant::now()))?;
         let (mut states, mut uplinks, mut events) = (camera.state(), camera.uplink(), camera.events());
+        let button = self.bell.as_deref().map(|path| BellDevice::start(path, camera.bell())).transpose();
+        let button = button.map_err(|error| Failure(format!("cannot start the doorbell's thread: {error}")))?;
+        let mut presses = button.as_ref().map(BellDevice::state);
         let (mut line, mut rates) = (status::StatusLine::new(), status::Rates::new());
         let mut tick = tokio::time::interval(status::TICK);
         let end = status::until(self.seconds.map(Duration::from_secs));
@@ -133,6 +147,9 @@ impl CameraCommand {
                     HomeEvent::Refused(words) => format!("devices  REFUSED: {words}"),
                     _ => continue,
                 }),
+                Some(state) = next_press(&mut presses) => {
+                    status::bell(&state).into_iter().for_each(|words| line.say(&words));
+                }
                 // Of events that came faster than they were read, the newest are enough here.
                 Ok(event) = events.recv() => line.say(&status::motion(&event)),
                 _ = tick.tick() => {
@@ -147,6 +164,13 @@ impl CameraCommand {
         tokio::task::spawn_blocking(move || camera.stop()).await.map_err(Failure::of)??;
         Ok(())
     }
+}
+
+/// What becomes of the doorbell's button; `None` where there is none.
+async fn next_press(states: &mut Option<watch::Receiver<BellState>>) -> Option<BellState> {
+    let states = states.as_mut()?;
+    states.changed().await.ok()?;
+    Some(states.borrow_and_update().clone())
 }
 
 /// What becomes of the device lists; `None` where there are none.

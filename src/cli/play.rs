@@ -47,6 +47,7 @@ impl Play {
         let played = async {
             while let Some(played) = recording.next(&mut archive).await.map_err(Failure::of)? {
                 unopened += played.unopened;
+                played.events.iter().for_each(|event| line.say(&status::recorded_event(event, &zone)));
                 for unit in &played.units {
                     player.show(&unit.unit, unit.wall_us).await;
                 }

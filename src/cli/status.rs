@@ -1,10 +1,14 @@
 //! What a person sees while it runs: changes of state, and one line of figures that stays in place.
 
-use doorframe::camera::{CameraState, MotionEvent, UplinkState};
+use doorframe::archive::WallEvent;
+use doorframe::camera::{BellState, CameraState, MotionEvent, UplinkState};
 use doorframe::codec::motion::Motion;
 use doorframe::recorder::RecorderStats;
 use doorframe::report::{CameraStats, Report, ViewerStats};
-use doorframe::viewer::ViewerState;
+use doorframe::transport::events::EventKind;
+use doorframe::viewer::{Happened, ViewerState};
+use doorframe::when;
+use jiff::tz::TimeZone;
 use std::io::{IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
@@ -98,6 +102,35 @@ pub(super) fn motion(event: &MotionEvent) -> String {
         MotionEvent::Ended { began, at, most } => {
             format!("motion   ended after {:.1} s; at most {}", at.since(*began).as_secs_f32(), plain(most))
         }
+    }
+}
+
+/// What happened before a camera: `14:02:11 motion began`.
+pub(super) fn happened(happened: &Happened, zone: &TimeZone) -> String {
+    let when = happened.wall_us.map_or_else(|| "--:--:--".into(), |at| when::clock(at, zone));
+    format!("{when} {}", what(happened.event.kind))
+}
+
+/// The same of a recording.
+pub(super) fn recorded_event(happened: &WallEvent, zone: &TimeZone) -> String {
+    format!("{} {}", when::clock(happened.wall_us, zone), what(happened.event.kind))
+}
+
+fn what(kind: EventKind) -> &'static str {
+    match kind {
+        EventKind::MotionBegan => "motion began",
+        EventKind::MotionEnded => "motion ended",
+        EventKind::Doorbell => "the doorbell rang",
+    }
+}
+
+/// What becomes of a doorbell's button.
+pub(super) fn bell(state: &BellState) -> Option<String> {
+    match state {
+        BellState::Ready => Some("doorbell ready".into()),
+        BellState::Rang(_) => Some("doorbell rang".into()),
+        BellState::Gone(words) => Some(format!("doorbell {words}; trying again")),
+        _ => None,
     }
 }
 

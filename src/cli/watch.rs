@@ -9,6 +9,7 @@ use doorframe::state::{StateDir, random32};
 use doorframe::vault::{Vault, VaultError};
 use doorframe::viewer::{NoSink, Own, Sink, Viewer};
 use doorframe::wall_us;
+use jiff::tz::TimeZone;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -93,6 +94,7 @@ impl Watch {
 /// Shows what a viewer does until the time is up or Ctrl-C.
 pub(super) async fn follow(viewer: &Viewer, limits: &ReportArgs) {
     let mut states = viewer.state();
+    let (mut happened, zone) = (viewer.happened(), TimeZone::system());
     let (mut line, mut rates) = (status::StatusLine::new(), status::Rates::new());
     let mut tick = tokio::time::interval(status::TICK);
     let end = status::until(limits.seconds());
@@ -108,6 +110,8 @@ pub(super) async fn follow(viewer: &Viewer, limits: &ReportArgs) {
                 }
                 before = now;
             }
+            // Of events that came faster than they were read, the newest are enough here.
+            Ok(happened) = happened.recv() => line.say(&status::happened(&happened, &zone)),
             _ = tick.tick() => line.show(&status::viewer_line(&mut rates, &viewer.stats())),
         }
     }

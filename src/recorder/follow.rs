@@ -40,8 +40,8 @@ const MOST: usize = 256;
 const MAX_MANIFEST: usize = 1 << 20;
 /// Messages between readers and what puts epochs together: a quarter of an epoch.
 const INBOX: usize = 64;
-/// Epochs held in event mode until the camera names them: 16 s.
-const HELD: usize = 8;
+/// Epochs held in event mode until the camera names them: 16 s, and the one that may be whole before its name is here.
+const HELD: usize = 9;
 /// Epochs that may be named before they come.
 const NAMED: usize = 64;
 /// Behind what is watched.
@@ -392,10 +392,10 @@ mod tests {
         let mut kept = Kept::new(RecordMode::Event);
         for epoch in 0..10 {
             let (store, passed) = kept.handle_epoch(file(epoch));
-            assert_eq!((store, passed), (None, u64::from(epoch >= 8)));
+            assert_eq!((store, passed), (None, u64::from(epoch >= 9)));
         }
-        assert_eq!(kept.handle_keep(Epoch(1)), None, "gone: the hub holds 16 s");
-        assert_eq!(kept.handle_keep(Epoch(2)).map(|f| f.epoch), Some(Epoch(2)));
+        assert_eq!(kept.handle_keep(Epoch(0)), None, "gone: the hub holds 18 s");
+        assert_eq!(kept.handle_keep(Epoch(1)).map(|f| f.epoch), Some(Epoch(1)));
         assert_eq!(kept.handle_keep(Epoch(11)), None);
         assert_eq!(kept.handle_epoch(file(10)).0, None);
         assert_eq!(kept.handle_epoch(file(11)).0.map(|f| f.epoch), Some(Epoch(11)));

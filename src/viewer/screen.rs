@@ -2,7 +2,7 @@
 
 use super::home::Watched;
 use super::tracks::Message;
-use super::{Sink, ViewerState};
+use super::{Happened, Sink, ViewerState};
 use crate::report::{References, ViewerStats};
 use crate::wall_us;
 use bytes::Bytes;
@@ -20,7 +20,7 @@ use doorframe_transport::viewer::{Alarm, Event};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{broadcast, mpsc, watch};
 
 pub(super) struct Screen {
     machine: doorframe_transport::Viewer,
@@ -34,6 +34,7 @@ pub(super) struct Screen {
     references: Option<Arc<References>>,
     stats: Arc<Mutex<ViewerStats>>,
     state: Arc<watch::Sender<ViewerState>>,
+    happened: broadcast::Sender<Happened>,
     started: Instant,
     /// What overtook its session's manifest, which is read beside it.
     pending: VecDeque<Message>,
@@ -47,6 +48,13 @@ pub(super) struct Screen {
     first_epoch: Option<Epoch>,
     /// Epoch of the first unit that came in this session.
     joined: Option<Epoch>,
+}
+
+/// Where a screen says what it does.
+pub(super) struct Telling {
+    pub(super) stats: Arc<Mutex<ViewerStats>>,
+    pub(super) state: Arc<watch::Sender<ViewerState>>,
+    pub(super) happened: broadcast::Sender<Happened>,
 }
 
 /// Messages kept while their session's manifest is under way: more than a group of two seconds.
@@ -64,8 +72,7 @@ impl Screen {
         home: Option<Watched>,
         sink: Box<dyn Sink>,
         references: Option<Arc<References>>,
-        stats: Arc<Mutex<ViewerStats>>,
-        state: Arc<watch::Sender<ViewerState>>,
+        Telling { stats, state, happened }: Telling,
         started: Instant,
     ) -> Self {
         // Replaced by the first picture; 16x16 is as good as any.
@@ -86,6 +93,7 @@ impl Screen {
             references,
             stats,
             state,
+            happened,
             started,
             pending: VecDeque::new(),
             candidates: HashMap::new(),
@@ -143,9 +151,9 @@ impl Screen {
             }
             Message::Manifest(_, _, record) => self.machine.handle_closing(&record),
             Message::Letter(id, letter) => self.handle_letter(id, &letter),
-            Message::Video(_, epoch, object, received) => {
+            Message::Object(_, track, epoch, object, received) => {
                 self.with_stats(|stats| stats.bytes += object.len() as u64);
-                self.machine.handle_object(TrackName::VIDEO, epoch, object);
+                self.machine.handle_object(track, epoch, object);
                 return self.events(received);
             }
         }
@@ -237,8 +245,15 @@ impl Screen {
                 Event::Unit { track: TrackName::VIDEO, epoch, position, unit } => {
                     self.show(epoch, position, &unit, received);
                 }
-                // What was over before we came was not lost on the way to us.
-                Event::Closed { epoch, lost, .. } if self.joined.is_some_and(|joined| epoch >= joined) => {
+                Event::Happened { epoch, event } => {
+                    let wall_us = self.machine.wall_us(event.at);
+                    if let Some(session) = self.session {
+                        let _unheard = self.happened.send(Happened { session, epoch, event, wall_us });
+                    }
+                }
+                // What was over before we came was not lost on the way to us; nor what was of the epoch in which we came, of which one
+                // track may be there before another.
+                Event::Closed { epoch, lost, .. } if self.joined.is_some_and(|joined| epoch > joined) => {
                     self.with_stats(|stats| stats.lost += lost);
                 }
                 Event::Alarm(alarm) => {

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use doorframe_codec::units::MediaTime;
 use doorframe_transport::keys::{Epoch, SessionId};
 use doorframe_transport::moq::{CarriageError, GroupReader, Node, TrackReader, TrackWriter};
+use doorframe_transport::track::TrackName;
 use doorframe_transport::unit::MAX_OBJECT;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,8 +21,8 @@ pub(super) enum Message {
     Manifest(SessionId, u64, Bytes),
     /// A letter of the camera to the home's devices.
     Letter(SessionId, Bytes),
-    /// A sealed access unit.
-    Video(SessionId, Epoch, Bytes, u64),
+    /// A sealed object: an access unit, or what happened.
+    Object(SessionId, TrackName, Epoch, Bytes, u64),
     /// A session is over.
     Gone(SessionId),
 }
@@ -33,7 +34,7 @@ impl Message {
             Self::Session(_, bytes)
             | Self::Manifest(.., bytes)
             | Self::Letter(_, bytes)
-            | Self::Video(_, _, bytes, _) => bytes.len(),
+            | Self::Object(_, _, _, bytes, _) => bytes.len(),
             Self::Gone(_) => 0,
         }
     }
@@ -44,7 +45,7 @@ impl Message {
             Self::Session(id, _)
             | Self::Manifest(id, ..)
             | Self::Letter(id, _)
-            | Self::Video(id, ..)
+            | Self::Object(id, ..)
             | Self::Gone(id) => *id,
         }
     }
@@ -93,7 +94,6 @@ impl Follow {
 /// Reads one session's tracks side by side.
 async fn session(node: Arc<Node>, path: String, id: SessionId, of_home: bool, messages: Sender<Message>) {
     let manifest_messages = messages.clone();
-    let video_messages = messages.clone();
     let letters = async {
         if of_home && let Ok(mut track) = node.subscribe(&path, "devices", LETTERS).await {
             while let Some(mut group) = track.group().await {
@@ -104,6 +104,28 @@ async fn session(node: Arc<Node>, path: String, id: SessionId, of_home: bool, me
         }
         Some(())
     };
+    let objects = |track: TrackName| {
+        let messages = messages.clone();
+        move |mut group: GroupReader| {
+            let messages = messages.clone();
+            async move {
+                let Ok(epoch) = u32::try_from(group.sequence()).map(Epoch) else { return };
+                while let Some(object) = group.object().await {
+                    if object.len() > MAX_OBJECT {
+                        continue;
+                    }
+                    if messages.send(Message::Object(id, track, epoch, object, crate::wall_us())).await.is_err() {
+                        return;
+                    }
+                }
+            }
+        }
+    };
+    let video = node.subscribe(&path, TrackName::VIDEO.as_str(), VIDEO);
+    let video = groups(video, objects(TrackName::VIDEO));
+    // Of these none is out of date, and a camera may have none of them.
+    let event = groups(node.record(&path, TrackName::EVENT.as_str(), FIRST), objects(TrackName::EVENT));
+    let bell = groups(node.record(&path, TrackName::BELL.as_str(), FIRST), objects(TrackName::BELL));
     let session = async {
         let mut track = node.subscribe(&path, "session", FIRST).await.ok()?;
         while let Some(mut group) = track.group().await {
@@ -113,7 +135,7 @@ async fn session(node: Arc<Node>, path: String, id: SessionId, of_home: bool, me
         }
         Some(())
     };
-    let manifest = groups(&node, &path, "manifest", FIRST, move |mut group| {
+    let manifest = groups(node.subscribe(&path, "manifest", FIRST), move |mut group| {
         let messages = manifest_messages.clone();
         async move {
             let mut position = 0;
@@ -125,30 +147,16 @@ async fn session(node: Arc<Node>, path: String, id: SessionId, of_home: bool, me
             }
         }
     });
-    let video = groups(&node, &path, "video", VIDEO, move |mut group| {
-        let messages = video_messages.clone();
-        async move {
-            let Ok(epoch) = u32::try_from(group.sequence()).map(Epoch) else { return };
-            while let Some(object) = group.object().await {
-                if object.len() > MAX_OBJECT {
-                    continue;
-                }
-                if messages.send(Message::Video(id, epoch, object, crate::wall_us())).await.is_err() {
-                    return;
-                }
-            }
-        }
-    });
-    let (_, (), (), _) = tokio::join!(session, manifest, video, letters);
+    let _ended = tokio::join!(session, manifest, video, event, bell, letters);
 }
 
 /// Reads each group of a track as it begins, the tail of the one before beside it.
-async fn groups<F, R>(node: &Node, path: &str, track: &str, priority: u8, read: R)
+async fn groups<F, R>(track: impl Future<Output = Result<TrackReader, CarriageError>>, read: R)
 where
     F: Future<Output = ()> + Send + 'static,
     R: Fn(GroupReader) -> F,
 {
-    let Ok(mut track): Result<TrackReader, _> = node.subscribe(path, track, priority).await else { return };
+    let Ok(mut track) = track.await else { return };
     let mut readers = JoinSet::new();
     while let Some(group) = track.group().await {
         while readers.try_join_next().is_some() {}

@@ -7,6 +7,7 @@ use doorframe::codec::AccessUnit;
 use doorframe::codec::access_unit::{Codec, Kind};
 use doorframe::codec::units::{MediaTime, Size, TemporalLayer, Uptime};
 use doorframe::transport::Session;
+use doorframe::transport::events::CameraEvent;
 use doorframe::transport::identity::{DeviceKey, SigningKey};
 use doorframe::transport::keys::{Epoch, SessionId};
 use doorframe::transport::manifest::{SessionManifest, SessionOpened};
@@ -98,8 +99,8 @@ pub(crate) fn open(manifest: &[u8]) -> SessionOpened {
 
 fn seal(session: &mut Session, epoch: Epoch, bytes: usize) -> EpochFile {
     let opening = session.begin(epoch, Uptime::default() + EPOCH * epoch.0, 0, vec![]).unwrap();
-    let mut objects = |track, count: usize, bytes: usize| {
-        let objects = (0..count).map(|n| {
+    let objects = {
+        let objects = (0..OBJECTS).map(|n| {
             let unit = AccessUnit {
                 codec: Codec::H264,
                 kind: if n == 0 { Kind::Keyframe } else { Kind::Delta },
@@ -108,11 +109,16 @@ fn seal(session: &mut Session, epoch: Epoch, bytes: usize) -> EpochFile {
                 at: session.media_time(Uptime::default() + EPOCH * epoch.0),
                 data: Bytes::from(vec![n as u8; bytes]),
             };
-            session.seal(track, &unit, Duration::ZERO).unwrap()
+            session.seal(TrackName::VIDEO, &unit, Duration::ZERO).unwrap()
         });
-        RecordedTrack { name: track, objects: objects.collect() }
+        objects.collect()
     };
-    let tracks = vec![objects(TrackName::EVENT, 1, 234), objects(TrackName::VIDEO, OBJECTS, bytes)];
+    let rang = CameraEvent::doorbell(session.media_time(Uptime::default() + EPOCH * epoch.0));
+    let events = vec![session.seal_events(&[rang]).unwrap()];
+    let tracks = vec![
+        RecordedTrack { name: TrackName::EVENT, objects: events },
+        RecordedTrack { name: TrackName::VIDEO, objects },
+    ];
     let (_, closing) = session.end().unwrap();
     EpochFile { session: session.id(), epoch, stored_us: 0, opening, closing: Some(closing), tracks }
 }

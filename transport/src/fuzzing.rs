@@ -2,6 +2,7 @@
 
 use crate::bundle::{self, Bundle};
 use crate::devices::{CheckedList, DeviceList, Lists, Role, Rotation, Update};
+use crate::events;
 use crate::grant::{self, Grant};
 use crate::identity::{DeviceKey, SigningKey, hash};
 use crate::journal::{Head, Journal};
@@ -76,6 +77,19 @@ pub fn check_grant(bytes: &[u8]) {
     assert_eq!(grant.record(), bytes);
     let Ok(device) = DeviceKey::from_seed([0; 32]) else { return };
     assert!(grant.open(&device).is_err());
+}
+
+/// What parses as events comes out of `emit` unchanged, and one that is a bell is a doorbell alone.
+pub fn check_events(plaintext: &[u8]) {
+    let parsed = events::parse(plaintext);
+    if let Ok(events) = &parsed {
+        assert!(events.len() <= events::MOST);
+        assert_eq!(events::emit(events), plaintext);
+    }
+    if let Ok(bell) = events::parse_bell(plaintext) {
+        assert_eq!(parsed, Ok(vec![bell]));
+        assert_eq!(bell, events::CameraEvent::doorbell(bell.at));
+    }
 }
 
 /// A journal that holds is, entry by entry, what its device would write.

@@ -20,6 +20,7 @@
 pub mod bundle;
 pub mod devices;
 pub mod drops;
+pub mod events;
 pub mod grant;
 pub mod identity;
 pub mod journal;

@@ -2,9 +2,10 @@
 //!
 //! Call order: [`Session::start`] gives the session manifest, which must be out of the camera's hands (published, or on disk)
 //! before the first unit; then [`Session::epoch_at`] tells the epoch of a moment, [`Session::begin`] begins it when it changes,
-//! [`Session::seal`] seals, and [`Session::end`] closes what is open. Time comes in as arguments.
+//! [`Session::seal`] seals, [`Session::seal_events`] what happened in it, and [`Session::end`] closes what is open. Time comes in as arguments.
 
 use crate::devices::LetterKey;
+use crate::events::{self, CameraEvent};
 use crate::identity::{BadKey, DevicePublicKey, Hash, SigningKey, VerifyingKey};
 use crate::keys::{Depth, Epoch, EpochGone, EpochKeys, Frontier, Node, SessionId};
 use crate::manifest::{
@@ -55,6 +56,11 @@ impl Config {
             tracks: vec![TrackName::VIDEO],
         }
     }
+
+    /// With the tracks of a camera: what happened, the picture, and the doorbell.
+    pub fn with_events(self) -> Self {
+        Self { tracks: vec![TrackName::EVENT, TrackName::VIDEO, TrackName::BELL], ..self }
+    }
 }
 
 /// Why a session cannot start.
@@ -82,9 +88,12 @@ pub enum SessionError {
     /// No epoch was begun.
     #[error("no epoch was begun")]
     NoEpoch,
-    /// A track that the session was not started with.
-    #[error("track {0} is not one of this session's")]
+    /// A track that the session was not started with, or that carries something else.
+    #[error("track {0} is not one of this session's for that")]
     Track(TrackName),
+    /// An epoch has one object of events, no more.
+    #[error("the events of epoch {0} are sealed already")]
+    Events(Epoch),
     /// The unit is too large.
     #[error(transparent)]
     Seal(#[from] SealError),
@@ -108,6 +117,16 @@ struct OpenEpoch {
     epoch: Epoch,
     opening: Hash,
     tracks: Vec<(TrackName, Sealer, Chain)>,
+}
+
+impl OpenEpoch {
+    fn seal(&mut self, track: TrackName, plaintext: &[u8]) -> Result<Bytes, SessionError> {
+        let found = self.tracks.iter_mut().find(|(name, ..)| *name == track);
+        let (_, sealer, chain) = found.ok_or(SessionError::Track(track))?;
+        let object = sealer.seal(plaintext)?;
+        chain.add(&object);
+        Ok(object)
+    }
 }
 
 impl Session {
@@ -252,12 +271,34 @@ impl Session {
         encoded_after: Duration,
     ) -> Result<Bytes, SessionError> {
         let current = self.current.as_mut().ok_or(SessionError::NoEpoch)?;
-        let found = current.tracks.iter_mut().find(|(name, ..)| *name == track);
-        let (_, sealer, chain) = found.ok_or(SessionError::Track(track))?;
+        if !track.is_media() {
+            return Err(SessionError::Track(track));
+        }
         unit::emit(unit, encoded_after, &mut self.plaintext);
-        let object = sealer.seal(&self.plaintext)?;
-        chain.add(&object);
-        Ok(object)
+        current.seal(track, &self.plaintext)
+    }
+
+    /// Seals what happened in the epoch begun last: the one object of track `event`, of one size whether anything did or not. To be
+    /// called once an epoch, before it is [ended](Self::end).
+    ///
+    /// # Errors
+    /// If no epoch was begun, the session has no such track, or it was done already.
+    pub fn seal_events(&mut self, events: &[CameraEvent]) -> Result<Bytes, SessionError> {
+        let current = self.current.as_mut().ok_or(SessionError::NoEpoch)?;
+        let sealed = current.tracks.iter().find(|(name, ..)| *name == TrackName::EVENT);
+        if sealed.is_some_and(|(.., chain)| chain.objects() > 0) {
+            return Err(SessionError::Events(current.epoch));
+        }
+        current.seal(TrackName::EVENT, &Zeroizing::new(events::emit(events))[..])
+    }
+
+    /// Seals a press of the doorbell by itself, for track `bell`. It belongs among the epoch's [events](Self::seal_events) as well.
+    ///
+    /// # Errors
+    /// If no epoch was begun or the session has no such track.
+    pub fn seal_bell(&mut self, at: MediaTime) -> Result<Bytes, SessionError> {
+        let current = self.current.as_mut().ok_or(SessionError::NoEpoch)?;
+        current.seal(TrackName::BELL, &Zeroizing::new(events::emit(&[CameraEvent::doorbell(at)]))[..])
     }
 
     /// Ends the open epoch and gives its signed closing; `None` if none is open.

@@ -15,8 +15,10 @@ impl TrackName {
     pub const VIDEO: Self = Self::of(b"video");
     /// Sound.
     pub const AUDIO: Self = Self::of(b"audio");
-    /// Motion and the doorbell.
+    /// Motion and the doorbell: one object an epoch.
     pub const EVENT: Self = Self::of(b"event");
+    /// The doorbell, at once.
+    pub const BELL: Self = Self::of(b"bell");
 
     const fn of<const N: usize>(name: &[u8; N]) -> Self {
         let mut bytes = [0; 16];
@@ -38,6 +40,11 @@ impl TrackName {
     /// The name.
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(self.as_bytes()).unwrap_or_default()
+    }
+
+    /// Whether access units go on it; no other track has any.
+    pub(crate) fn is_media(&self) -> bool {
+        ![Self::EVENT, Self::BELL].contains(self)
     }
 
     pub(crate) fn as_bytes(&self) -> &[u8] {

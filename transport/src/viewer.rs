@@ -8,6 +8,7 @@ pub(crate) mod epoch;
 
 use crate::devices::LetterKey;
 use crate::drops::Drops;
+use crate::events::{self, CameraEvent};
 use crate::identity::{DeviceKey, VerifyingKey};
 use crate::keys::Epoch;
 use crate::manifest::{
@@ -67,6 +68,13 @@ pub enum Event {
         position: u64,
         /// The unit.
         unit: MediaUnit,
+    },
+    /// Something happened before the camera. A doorbell is told as soon as it rings, the rest when its epoch ends; each once.
+    Happened {
+        /// Epoch in which it was sealed.
+        epoch: Epoch,
+        /// What, and when.
+        event: CameraEvent,
     },
     /// An epoch is over: `lost` of its `objects` never came. Signed by the camera.
     Closed {
@@ -249,7 +257,7 @@ impl Viewer {
         if object.len() > MAX_OBJECT {
             return self.drops.malformed += 1;
         }
-        let Some(state) = session.epochs.get_mut(&epoch) else {
+        let Some(epoch_state) = session.epochs.get_mut(&epoch) else {
             if session.newest.is_some_and(|newest| epoch <= newest) {
                 return self.drops.replayed += 1;
             }
@@ -260,7 +268,7 @@ impl Viewer {
             session.early_bytes += object.len();
             return session.early.push_back((track, epoch, object));
         };
-        let Some(state) = state.track(track) else {
+        let Some(state) = epoch_state.track(track) else {
             return self.drops.forged += 1;
         };
         let position = match state.open(&object, &mut self.plaintext) {
@@ -273,8 +281,19 @@ impl Viewer {
             return self.drops.replayed += 1;
         }
         state.chain(position, &object);
-        match unit::parse(&self.plaintext) {
-            Ok(unit) => self.events.push_back(Event::Unit { track, epoch, position, unit }),
+        let happened = match track {
+            TrackName::EVENT => events::parse(&self.plaintext),
+            TrackName::BELL => events::parse_bell(&self.plaintext).map(|bell| vec![bell]),
+            _ => unit::parse(&self.plaintext).map(|unit| {
+                self.events.push_back(Event::Unit { track, epoch, position, unit });
+                Vec::new()
+            }),
+        };
+        match happened {
+            Ok(happened) => {
+                let news = happened.into_iter().filter(|event| epoch_state.tell(*event));
+                self.events.extend(news.map(|event| Event::Happened { epoch, event }));
+            }
             Err(_) => self.drops.malformed += 1,
         }
         self.settle(epoch);

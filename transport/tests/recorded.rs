@@ -6,6 +6,7 @@ use bytes::Bytes;
 use doorframe_codec::AccessUnit;
 use doorframe_codec::access_unit::{Codec, Kind};
 use doorframe_codec::units::{Size, TemporalLayer, Uptime};
+use doorframe_transport::events::CameraEvent;
 use doorframe_transport::identity::{DeviceKey, SigningKey};
 use doorframe_transport::keys::{Depth, Epoch, Node, SessionId};
 use doorframe_transport::manifest::{RecordRefused, SessionManifest, SessionOpened};
@@ -54,12 +55,13 @@ impl Recorded {
     fn epoch(&mut self, number: u32, objects: u32) -> EpochFile {
         let now = START + EPOCH * number;
         let opening = self.session.begin(Epoch(number), now, WALL + u64::from(number) * 2_000_000, vec![]).unwrap();
-        let seal = |this: &mut Self, track, n| {
-            let unit = this.unit(n, 10 + n as usize);
-            this.session.seal(track, &unit, Duration::from_millis(3)).unwrap()
+        let seal = |n| {
+            let unit = self.unit(n, 10 + n as usize);
+            self.session.seal(TrackName::VIDEO, &unit, Duration::from_millis(3)).unwrap()
         };
-        let video = (0..objects).map(|n| seal(self, TrackName::VIDEO, n)).collect();
-        let event = vec![seal(self, TrackName::EVENT, 1)];
+        let video = (0..objects).map(seal).collect();
+        let rang = CameraEvent::doorbell(self.session.media_time(now));
+        let event = vec![self.session.seal_events(&[rang]).unwrap()];
         let (epoch, closing) = self.session.end().unwrap();
         EpochFile {
             session: self.session.id(),
@@ -108,7 +110,7 @@ fn what_was_recorded_is_complete_and_opens_to_what_was_sealed() {
     let opened = open(&files[3], &camera.opened.facts, &leaf).unwrap();
     assert!(opened.verdict.is_complete());
     assert_eq!(opened.drops.total(), 0);
-    assert_eq!(opened.events.len(), 1);
+    assert_eq!(opened.events, [CameraEvent::doorbell(camera.session.media_time(START + EPOCH * 5))]);
     let units: Vec<_> = opened.units.iter().map(|u| (u.position, u.unit.unit.clone())).collect();
     let wanted: Vec<_> = (0..6).map(|n| (u64::from(n), camera.unit(n, 10 + n as usize))).collect();
     assert_eq!(units, wanted);

@@ -52,6 +52,8 @@ export interface OpeningOptions {
   challenges?: Bytes[];
   commitment?: Bytes;
   track?: string;
+  /** Tracks beside it. */
+  beside?: string[];
 }
 
 export class Camera {
@@ -99,22 +101,30 @@ export class Camera {
 
   async opening(epoch: number, options: OpeningOptions = {}): Promise<Bytes> {
     const { session, start, epochLengthMs = 2000, deviceListVersion = 3 } = this.options;
-    const { closingBefore = ZEROS, challenges = [], track = "video" } = options;
+    const { closingBefore = ZEROS, challenges = [], track = "video", beside = [] } = options;
     const mediaTime = options.mediaTime ?? epoch * epochLengthMs * 90;
     const wallClock = options.wallClock ?? start + epoch * epochLengthMs * 1000;
     const commitment = options.commitment ?? (await this.tree.epochKeys(epoch, track)).commitment;
+    const others: Bytes[] = [];
+    for (const other of beside) others.push(concat(u8(other.length), ascii(other), (await this.tree.epochKeys(epoch, other)).commitment));
     return this.#signed("opening", concat(
       u8(1), u8(2), session, u32(epoch), u64(BigInt(Math.round(wallClock))), u64(BigInt(Math.round(mediaTime))), closingBefore,
       u32(deviceListVersion), await sha256(ascii("device list")), ZEROS,
-      u8(1), u8(track.length), ascii(track), commitment, u8(challenges.length), ...challenges,
+      u8(1 + beside.length), u8(track.length), ascii(track), commitment, ...others, u8(challenges.length), ...challenges,
     ));
   }
 
-  async closing(epoch: number, opening: Bytes, objects: Bytes[], track = "video", count = objects.length): Promise<Bytes> {
+  async closing(
+    epoch: number, opening: Bytes, objects: Bytes[], track = "video", count = objects.length, beside: Record<string, Bytes[]> = {},
+  ): Promise<Bytes> {
     const { session } = this.options;
-    let chain = await sha256(ascii("doorframe/1 chain"), session, u32(epoch), ascii(track));
-    for (const object of objects) chain = await sha256(chain, await sha256(object));
-    return this.#signed("closing", concat(u8(1), u8(3), session, u32(epoch), await sha256(opening), u8(1), u8(track.length), ascii(track), u32(count), chain));
+    const tallies: Bytes[] = [];
+    for (const [name, sealed] of Object.entries({ [track]: objects, ...beside })) {
+      let chain = await sha256(ascii("doorframe/1 chain"), session, u32(epoch), ascii(name));
+      for (const object of sealed) chain = await sha256(chain, await sha256(object));
+      tallies.push(concat(u8(name.length), ascii(name), u32(name === track ? count : sealed.length), chain));
+    }
+    return this.#signed("closing", concat(u8(1), u8(3), session, u32(epoch), await sha256(opening), u8(tallies.length), ...tallies));
   }
 
   async seal(epoch: number, position: number, plaintext: Bytes, kid = epoch, track = "video"): Promise<Bytes> {

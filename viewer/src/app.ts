@@ -28,6 +28,8 @@ export interface Statistics {
   epoch: number;
   session: string;
   fresh: "proved" | "claimed" | "stale" | undefined;
+  /** What happened last in this session, and when, ms since 1970. */
+  happened: LiveCamera["watch"]["happened"];
   /** From the first attempt to connect to the first picture drawn. */
   firstPictureMs: number | undefined;
   /** What the newest verified session says of who may watch; `change`: not yet accepted. */
@@ -69,7 +71,7 @@ export function showBroken(state: State, detail: string): void {
   page.status(broken, false);
   const nothing: PageStatistics = {
     state, message: messageOf(broken), framesDrawn: 0, opened: 0, lost: 0, dropped: {}, alarms: 0,
-    latencyMs: { p50: undefined, p99: undefined, last: undefined }, fps: 0, kbps: 0, epoch: -1, session: "", fresh: undefined, firstPictureMs: undefined, devices: undefined,
+    latencyMs: { p50: undefined, p99: undefined, last: undefined }, fps: 0, kbps: 0, epoch: -1, session: "", fresh: undefined, firstPictureMs: undefined, happened: undefined, devices: undefined,
     view: "camera", cameras: [], tape: undefined,
   };
   expose(() => nothing);
@@ -176,7 +178,7 @@ function statistics(camera: LiveCamera, said: Status, now: number): Statistics {
   const { facts, devices } = session ?? {};
   return {
     state: said.state, message: messageOf(said), framesDrawn: camera.stats.framesDrawn, ...camera.counters(), ...camera.stats.snapshot(now),
-    epoch: session?.epoch ?? -1, session: session?.id ?? "", fresh: session?.fresh?.verdict, firstPictureMs: camera.firstPictureMs,
+    epoch: session?.epoch ?? -1, session: session?.id ?? "", fresh: session?.fresh?.verdict, firstPictureMs: camera.firstPictureMs, happened: camera.watch.happened && { ...camera.watch.happened },
     devices: facts && devices && { version: devices.version, recipients: facts.recipients, change: camera.change?.kind },
   };
 }

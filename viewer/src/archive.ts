@@ -5,8 +5,9 @@ import { type Bytes, concat, fromHex, Reader, toHex } from "./bytes.ts";
 import { Cache } from "./cache.ts";
 import { FetchError, type Store } from "./carriage.ts";
 import { DeviceKey } from "./envelope.ts";
+import { EVENT, type Event, parseEvents } from "./events.ts";
 import type { Layer } from "./opener.ts";
-import { type EpochRefused, EVENT, MAX_FILE, type OpenedEpoch, openEpoch, openObject, parseEpochFile } from "./recorded.ts";
+import { type EpochRefused, MAX_FILE, type OpenedEpoch, openEpoch, openObject, parseEpochFile } from "./recorded.ts";
 import { type OpenedSession, openSession } from "./session.ts";
 import { SframeKey } from "./sframe.ts";
 import { type Entry, HOUR_MS, type HourTotal } from "./timeline.ts";
@@ -24,13 +25,6 @@ export class ArchiveError extends Error {
     if (typeof this.why === "string") return this.why === "replayed";
     return "epoch" in this.why || !["session.recipient", "session.suite", "session.malformed"].includes(this.why.session);
   }
-}
-
-/** An event that the camera saw, from its sealed event objects. */
-export interface Event {
-  kind: "motion" | "still" | "doorbell";
-  /** Ticks of 1/90000 s. */
-  mediaTime: number;
 }
 
 export interface EpochEvents {
@@ -196,23 +190,4 @@ export function parseEventEntries(bytes: Bytes): { session: string; epoch: numbe
     entries.push(entry);
   }
   return entries;
-}
-
-const KINDS = { 1: "motion", 2: "still", 3: "doorbell" } as const;
-const MOST_EVENTS = 8;
-
-/** Events of a plaintext of the event track, up to the zeros that fill it. `undefined` if there is anything else in it. */
-export function parseEvents(plaintext: Bytes): Event[] | undefined {
-  const reader = new Reader(plaintext);
-  const events: Event[] = [];
-  for (;;) {
-    const kind = reader.u8();
-    if (!reader.intact || (kind === 0 && events.length <= MOST_EVENTS)) {
-      return reader.rest().every((byte) => byte === 0) ? events : undefined;
-    }
-    const mediaTime = Number(reader.u64());
-    reader.bytes(4); // area and score
-    if (kind < 1 || kind > 3 || !reader.intact || events.length === MOST_EVENTS) return undefined;
-    events.push({ kind: KINDS[kind as 1 | 2 | 3], mediaTime });
-  }
 }

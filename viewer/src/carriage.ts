@@ -5,7 +5,7 @@ import { type Bytes, toHex } from "./bytes.ts";
 import { Feed } from "./feed.ts";
 import type { Link } from "./link.ts";
 
-export const TRACKS = ["session", "manifest", "video"] as const;
+export const TRACKS = ["session", "manifest", "video", "event", "bell"] as const;
 export type TrackName = (typeof TRACKS)[number];
 
 export type CarriageEvent =
@@ -62,7 +62,7 @@ const PROTOCOLS = ["moq-lite-05", "moq-lite-04", "moq-lite-03"];
  * How far a group may fall behind the newest before its rest is given up. Not zero, or the last pictures of an epoch are lost whenever
  * the next keyframe overtakes them. The records are small and few: they are waited for.
  */
-const PATIENCE_MS = { session: 60_000, manifest: 3_000, video: 150 };
+const PATIENCE_MS = { session: 60_000, manifest: 3_000, video: 150, event: 3_000, bell: 3_000 };
 /** A subscription that ends while its broadcast stays is opened again after this. */
 const RESUBSCRIBE_MS = 500;
 

@@ -1,6 +1,7 @@
 //! What is known of one epoch while it plays: its opening, the objects that came, its closing.
 
 import { ascii, type Bytes, concat, sha256, u32 } from "./bytes.ts";
+import { Told } from "./events.ts";
 import type { Tally } from "./manifest.ts";
 import type { SframeKey } from "./sframe.ts";
 
@@ -43,24 +44,41 @@ export class Chain {
 export interface HeldRecord {
   record: "opening" | "closing" | "object";
   epoch: number;
+  /** Of an object. */
+  track: string;
   bytes: Bytes;
   now: number;
 }
 
+/** One track of an epoch whose opening was verified. */
+export interface TrackState {
+  key: SframeKey;
+  chain: Chain;
+}
+
 export class EpochRecord {
   /** Set once an opening was verified: from then on objects can be opened. */
-  opening: { hash: Bytes; closingBefore: Bytes; key: SframeKey; chain: Chain } | undefined;
+  opening: { hash: Bytes; closingBefore: Bytes; tracks: Map<string, TrackState> } | undefined;
   /** Objects that came before the opening. */
   held: HeldRecord[] = [];
   heldClosing: HeldRecord | undefined;
   closingHash: Bytes | undefined;
-  tally: Tally | undefined;
-  /** The group's stream has ended. */
-  ended = false;
+  /** What the closing says, by track. */
+  tallies: Map<string, Tally> | undefined;
+  /** Tracks whose group's stream has ended. */
+  readonly ends = new Set<string>();
+  /** No more is waited for. */
+  over = false;
+  readonly told = new Told();
   excess = false;
   judged: "complete" | "incomplete" | undefined;
   /** Objects counted as lost so far. */
   missing = 0;
 
   constructor(readonly epoch: number) {}
+
+  /** No more objects will come. */
+  get ended(): boolean {
+    return this.over || (this.opening !== undefined && [...this.opening.tracks.keys()].every((track) => this.ends.has(track)));
+  }
 }

@@ -16,6 +16,10 @@ import { Watch } from "./watch.ts";
 /** Where pictures are drawn anew, for so long the last one from before stands while the first is on its way. */
 const RETURN_MS = 600;
 
+/** So long it is said beside the live picture what happened last. */
+const HAPPENED_MS = 60_000;
+const HAPPENED_WORDS = { motion: "Motion", still: "Motion ended", doorbell: "Doorbell" };
+
 /** This device's wall clock in ms, finer than a millisecond while it agrees with the monotonic one. */
 export function wallClock(): number {
   const fine = performance.timeOrigin + performance.now();
@@ -138,6 +142,12 @@ export class LiveCamera {
 
   status(now: number): Status {
     return withDevices(status(this.facts(), now, clock), this.change);
+  }
+
+  /** What happened last, in words; empty where that was long ago. */
+  happenedWords(now: number): string {
+    const { happened } = this.watch;
+    return happened && Math.abs(now - happened.at) < HAPPENED_MS ? `${HAPPENED_WORDS[happened.kind]}, ${clock(happened.at)}` : "";
   }
 
   /** Something about who may watch, that a person has not yet said to know. */

@@ -4,7 +4,8 @@
 
 import { type Bytes, equal, sha256 } from "./bytes.ts";
 import { DeviceKey } from "./envelope.ts";
-import { Chain, EpochRecord } from "./epoch.ts";
+import { Chain, EpochRecord, type HeldRecord, type TrackState } from "./epoch.ts";
+import { BELL, EVENT, type Event, parseBell, parseEvents } from "./events.ts";
 import { Freshness, type Fresh } from "./freshness.ts";
 import { type Opening, parseClosing, parseOpening, verify } from "./manifest.ts";
 import { type AccessUnit, parseMediaObject } from "./media.ts";
@@ -49,6 +50,8 @@ export type OpenerEvent =
   | { kind: "refused"; layer: Layer; suite?: number }
   | { kind: "opening"; epoch: number; fresh: Fresh; anchor: Anchor; devices: DeviceListRef }
   | { kind: "unit"; epoch: number; position: number; unit: AccessUnit; plaintext: Bytes; sealedBytes: number }
+  /** A doorbell as soon as it rings, the rest when its epoch ends; each once. */
+  | { kind: "happened"; epoch: number; event: Event }
   | { kind: "closing"; epoch: number; verdict: "ok" | "incomplete"; objects: number; missing: number }
   | { kind: "dropped"; layer: Layer }
   | { kind: "alarm"; layer: Layer; epoch: number };
@@ -63,14 +66,14 @@ export interface OpenerOptions {
   /** What this viewer asked the camera to sign, if it could. */
   challenge?: Bytes | undefined;
   track?: string;
+  /** Tracks that are opened beside it, where the camera has them. */
+  beside?: readonly string[];
 }
 
 /** Epochs kept; whatever is older is neither opened nor believed again. */
 const EPOCHS = 8;
 /** Most bytes that wait for a session manifest or an opening to arrive. */
 const HELD_BYTES = 8 << 20;
-
-type Arrival = { record: "opening" | "closing" | "object"; epoch: number; bytes: Bytes; now: number };
 
 export class Opener {
   readonly dropped: Partial<Record<Layer, number>> = {};
@@ -82,11 +85,12 @@ export class Opener {
 
   readonly #options: OpenerOptions;
   readonly #track: string;
+  readonly #tracks: readonly string[];
   readonly #freshness: Freshness;
   readonly #epochs = new Map<number, EpochRecord>();
   #device: Promise<DeviceKey> | undefined;
   #accepted: OpenedSession | undefined;
-  #early: Arrival[] = [];
+  #early: HeldRecord[] = [];
   #heldBytes = 0;
   #newest = -1;
   /** The epoch whose opening came first. */
@@ -97,6 +101,7 @@ export class Opener {
   constructor(options: OpenerOptions) {
     this.#options = options;
     this.#track = options.track ?? "video";
+    this.#tracks = [this.#track, ...(options.beside ?? [])];
     this.#freshness = new Freshness(options.challenge);
   }
 
@@ -111,23 +116,23 @@ export class Opener {
   }
 
   handleOpening(epoch: number, bytes: Bytes, now: number): Promise<OpenerEvent[]> {
-    return this.#inTurn((out) => this.#arrival({ record: "opening", epoch, bytes, now }, out));
+    return this.#inTurn((out) => this.#arrival({ record: "opening", epoch, track: "", bytes, now }, out));
   }
 
   handleClosing(epoch: number, bytes: Bytes, now: number): Promise<OpenerEvent[]> {
-    return this.#inTurn((out) => this.#arrival({ record: "closing", epoch, bytes, now }, out));
+    return this.#inTurn((out) => this.#arrival({ record: "closing", epoch, track: "", bytes, now }, out));
   }
 
-  handleObject(epoch: number, bytes: Bytes, now: number): Promise<OpenerEvent[]> {
-    return this.#inTurn((out) => this.#arrival({ record: "object", epoch, bytes, now }, out));
+  handleObject(epoch: number, bytes: Bytes, now: number, track = this.#track): Promise<OpenerEvent[]> {
+    return this.#inTurn((out) => this.#arrival({ record: "object", epoch, track, bytes, now }, out));
   }
 
-  /** No more objects of the epoch will come: its closing is judged by those that did. */
-  handleEnd(epoch: number): Promise<OpenerEvent[]> {
+  /** No more objects of the epoch's track will come: once that is so of all, its closing is judged by those that did. */
+  handleEnd(epoch: number, track = this.#track): Promise<OpenerEvent[]> {
     return this.#inTurn(async (out) => {
       const record = this.#epochs.get(epoch);
       if (record) {
-        record.ended = true;
+        record.ends.add(track);
         await this.#judge(record, out);
       }
     });
@@ -173,7 +178,7 @@ export class Opener {
     for (const arrival of early) await this.#arrival(arrival, out);
   }
 
-  async #arrival(arrival: Arrival, out: OpenerEvent[]): Promise<void> {
+  async #arrival(arrival: HeldRecord, out: OpenerEvent[]): Promise<void> {
     const accepted = this.#accepted;
     if (!accepted) {
       if (this.#hold(arrival.bytes)) this.#early.push(arrival);
@@ -200,7 +205,7 @@ export class Opener {
     return record;
   }
 
-  async #opening(accepted: OpenedSession, { epoch, bytes, now }: Arrival, out: OpenerEvent[]): Promise<void> {
+  async #opening(accepted: OpenedSession, { epoch, bytes, now }: HeldRecord, out: OpenerEvent[]): Promise<void> {
     const opening = parseOpening(bytes);
     if (!opening) return this.#drop("opening.malformed", out);
     if (!equal(opening.session, accepted.id)) return this.#drop("opening.session", out);
@@ -213,17 +218,15 @@ export class Opener {
       if (!equal(record.opening.hash, hash)) this.#alarm("opening.twice", epoch, out);
       return;
     }
-    const entry = opening.tracks.find(({ track }) => track === this.#track);
-    if (!entry) return this.#drop("opening.track", out);
-    const keys = await accepted.tree.epochKeys(epoch, this.#track);
-    if (!equal(entry.commitment, keys.commitment)) return this.#drop("opening.commitment", out);
-
-    record.opening = {
-      hash,
-      closingBefore: opening.closingBefore.slice(),
-      key: await SframeKey.derive(keys.base, BigInt(epoch)),
-      chain: await Chain.start(accepted.id, epoch, this.#track),
-    };
+    if (!opening.tracks.some(({ track }) => track === this.#track)) return this.#drop("opening.track", out);
+    const tracks = new Map<string, TrackState>();
+    for (const { track, commitment } of opening.tracks) {
+      if (!this.#tracks.includes(track)) continue;
+      const keys = await accepted.tree.epochKeys(epoch, track);
+      if (!equal(commitment, keys.commitment)) return this.#drop("opening.commitment", out);
+      tracks.set(track, { key: await SframeKey.derive(keys.base, BigInt(epoch)), chain: await Chain.start(accepted.id, epoch, track) });
+    }
+    record.opening = { hash, closingBefore: opening.closingBefore.slice(), tracks };
     await this.#advance(epoch, opening, now, out);
     this.#checkBefore(record, out);
     const held = record.held;
@@ -246,7 +249,7 @@ export class Opener {
     this.#newest = epoch;
     for (const old of this.#epochs.values()) {
       // Two epochs on, whatever is missing was lost: its group may never have come at all.
-      old.ended ||= old.epoch <= epoch - 2;
+      old.over ||= old.epoch <= epoch - 2;
       await this.#judge(old, out);
       if (old.epoch <= epoch - EPOCHS) {
         for (const object of old.held) this.#heldBytes -= object.bytes.length;
@@ -261,8 +264,8 @@ export class Opener {
     if (before && record.opening && !equal(record.opening.closingBefore, before)) this.#alarm("opening.chain", record.epoch, out);
   }
 
-  async #object(accepted: OpenedSession, arrival: Arrival, out: OpenerEvent[]): Promise<void> {
-    const { epoch, bytes } = arrival;
+  async #object(accepted: OpenedSession, arrival: HeldRecord, out: OpenerEvent[]): Promise<void> {
+    const { epoch, track, bytes } = arrival;
     const record = this.#record(accepted, epoch);
     if (!record) return this.#drop("object.old", out);
     if (!record.opening) {
@@ -275,19 +278,27 @@ export class Opener {
     if (header.kid !== BigInt(epoch)) return this.#drop("object.kid", out);
     if (header.ctr > 0xffff_ffffn) return this.#drop("object.malformed", out);
     const position = Number(header.ctr);
-    const { chain, key } = record.opening;
+    const state = record.opening.tracks.get(track);
+    if (!state) return this.#drop("opening.track", out);
+    const { chain, key } = state;
     if (chain.has(position)) return this.#drop("object.replay", out);
     const plaintext = await key.open(header, bytes);
     if (!plaintext) return this.#drop("object.tag", out);
     await chain.add(position, bytes);
     this.opened++;
-    const unit = parseMediaObject(plaintext);
-    if (unit) out.push({ kind: "unit", epoch, position, unit, plaintext, sealedBytes: bytes.length });
-    else this.#drop("object.plaintext", out);
+    if (track === EVENT || track === BELL) {
+      const events = track === EVENT ? parseEvents(plaintext) : parseBell(plaintext);
+      if (events) for (const event of record.told.news(events)) out.push({ kind: "happened", epoch, event });
+      else this.#drop("object.plaintext", out);
+    } else {
+      const unit = parseMediaObject(plaintext);
+      if (unit) out.push({ kind: "unit", epoch, position, unit, plaintext, sealedBytes: bytes.length });
+      else this.#drop("object.plaintext", out);
+    }
     await this.#judge(record, out);
   }
 
-  async #closing(accepted: OpenedSession, arrival: Arrival, out: OpenerEvent[]): Promise<void> {
+  async #closing(accepted: OpenedSession, arrival: HeldRecord, out: OpenerEvent[]): Promise<void> {
     const { epoch, bytes } = arrival;
     const closing = parseClosing(bytes);
     if (!closing) return this.#drop("closing.malformed", out);
@@ -307,8 +318,8 @@ export class Opener {
     }
     record.closingHash = hash;
     if (!equal(closing.openingHash, record.opening.hash)) return this.#alarm("closing.opening", epoch, out);
-    record.tally = closing.tracks.find(({ track }) => track === this.#track);
-    if (!record.tally) this.#alarm("closing.track", epoch, out);
+    record.tallies = new Map(closing.tracks.map((tally) => [tally.track, tally]));
+    if ([...record.opening.tracks.keys()].some((track) => !record.tallies?.has(track))) this.#alarm("closing.track", epoch, out);
     const next = this.#epochs.get(epoch + 1);
     if (next) this.#checkBefore(next, out);
     await this.#judge(record, out);
@@ -316,27 +327,32 @@ export class Opener {
 
   /** Compares what came with what the closing says was sealed, as soon as that can be said. */
   async #judge(record: EpochRecord, out: OpenerEvent[]): Promise<void> {
-    const { opening, tally, epoch } = record;
-    if (!opening || !tally) return;
-    const { chain } = opening;
-    if (chain.end > tally.objects) {
+    const { opening, tallies, epoch } = record;
+    if (!opening || !tallies) return;
+    const tracks = [...opening.tracks].flatMap(([track, { chain }]) => {
+      const tally = tallies.get(track);
+      return tally ? [{ chain, tally }] : [];
+    });
+    if (tracks.length < opening.tracks.size) return;
+    if (tracks.some(({ chain, tally }) => chain.end > tally.objects)) {
       if (!record.excess) this.#alarm("closing.excess", epoch, out);
       record.excess = true;
       return;
     }
-    const missing = tally.objects - chain.count;
+    const objects = tracks.reduce((sum, { tally }) => sum + tally.objects, 0);
+    const missing = objects - tracks.reduce((sum, { chain }) => sum + chain.count, 0);
     if (missing === 0) {
       if (record.judged === "complete") return;
       record.judged = "complete";
       this.lost -= record.missing;
       record.missing = 0;
-      if (!equal(await chain.value(), tally.chain)) return this.#alarm("closing.chain", epoch, out);
-      out.push({ kind: "closing", epoch, verdict: "ok", objects: tally.objects, missing: 0 });
+      for (const { chain, tally } of tracks) if (!equal(await chain.value(), tally.chain)) return this.#alarm("closing.chain", epoch, out);
+      out.push({ kind: "closing", epoch, verdict: "ok", objects, missing: 0 });
     } else if (record.ended && !record.judged) {
       record.judged = "incomplete";
       if (epoch > (this.#joined ?? epoch)) record.missing = missing;
       this.lost += record.missing;
-      out.push({ kind: "closing", epoch, verdict: "incomplete", objects: tally.objects, missing });
+      out.push({ kind: "closing", epoch, verdict: "incomplete", objects, missing });
     }
   }
 }

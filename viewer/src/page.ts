@@ -80,6 +80,11 @@ export class Page {
     (find("snapshot") as HTMLButtonElement).disabled = !pictured;
   }
 
+  /** What happened last before the camera; nothing: empty. */
+  happened(words: string): void {
+    put("happened", words);
+  }
+
   details(details: Details): void {
     put("about-identity", details.fingerprint);
     put("about-session", details.session ? details.session.slice(0, 8) : "–");

@@ -2,12 +2,12 @@
 //! its access units. Nothing here trusts who kept it.
 
 import { ascii, type Bytes, concat, equal, Reader, sha256, u32 } from "./bytes.ts";
+import { BELL, EVENT, type Event, parseBell, parseEvents, Told } from "./events.ts";
 import { type Closing, type Opening, parseClosing, parseOpening, trackName, verify } from "./manifest.ts";
 import { type AccessUnit, parseMediaObject } from "./media.ts";
 import type { OpenedSession } from "./session.ts";
 import { parseHeader, SframeKey } from "./sframe.ts";
 
-export const EVENT = "event";
 /** Largest file, object and record, in bytes, and most objects of a track. */
 export const MAX_FILE = 64 << 20;
 const MAX_OBJECT = 8 << 20;
@@ -144,8 +144,8 @@ export interface OpenedEpoch {
   verdict: Verdict;
   /** Of the media tracks, each track in the order of the file. */
   units: RecordedUnit[];
-  /** Plaintexts of the event track. */
-  events: Bytes[];
+  /** What happened, each once, though a doorbell is on two tracks. */
+  events: Event[];
   /** Objects that did not open or came twice: an alarm, as no lossy network stands between a store and its reader. */
   dropped: number;
 }
@@ -168,6 +168,7 @@ export async function openEpoch(file: EpochFile, session: EpochOpener): Promise<
     keys.set(track, await SframeKey.derive(derived.base, BigInt(epoch)));
   }
   const opened: OpenedEpoch = { session: session.id, epoch, stored, verdict, units: [], events: [], dropped: 0 };
+  const told = new Told();
   for (const { name, objects } of file.tracks) {
     const key = keys.get(name)!;
     const seen = new Set<number>();
@@ -178,8 +179,10 @@ export async function openEpoch(file: EpochFile, session: EpochOpener): Promise<
       }
       const { position, plaintext } = object;
       seen.add(position);
-      if (name === EVENT) {
-        opened.events.push(plaintext);
+      if (name === EVENT || name === BELL) {
+        const events = name === EVENT ? parseEvents(plaintext) : parseBell(plaintext);
+        if (events) opened.events.push(...told.news(events, MAX_OBJECTS));
+        else opened.dropped++;
         continue;
       }
       const unit = parseMediaObject(plaintext);

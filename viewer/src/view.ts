@@ -84,6 +84,7 @@ export class View {
     const { session } = camera.watch;
     recordings.refresh();
     this.#page.status(shown.status(now), shown.seen);
+    this.#page.happened(recordings.past ? "" : camera.happenedWords(now));
     this.#showBar(shown);
     this.#page.details({
       fingerprint: camera.fingerprint,

@@ -2,10 +2,12 @@
 
 import { type Bytes, fromHex } from "./bytes.ts";
 import type { Carriage, CarriageEvent } from "./carriage.ts";
+import { BELL, EVENT, type Event } from "./events.ts";
 import type { Link } from "./link.ts";
 import type { AccessUnit } from "./media.ts";
 import { type Anchor, type DeviceListRef, type Layer, Opener, type OpenerEvent, type SessionFacts } from "./opener.ts";
 import type { Fresh } from "./freshness.ts";
+import { captureTime } from "./stats.ts";
 import type { Facts } from "./status.ts";
 
 /** Takes access units; the browser's decoder, or a test's list. */
@@ -43,6 +45,8 @@ interface Session {
 export class Watch {
   /** When the hub was first tried, by `now`. */
   started: number | undefined;
+  /** What happened last in the session that is current, and when by the camera's clock, ms since 1970. */
+  happened: { kind: Event["kind"]; at: number } | undefined;
   /** Bytes of objects as they are opened. */
   onBytes: (bytes: number) => void = () => {};
 
@@ -183,7 +187,7 @@ export class Watch {
 
   #start(id: string): Session {
     const { identity, device } = this.#link;
-    const opener = new Opener({ session: fromHex(id), identity, device, challenge: this.#challenge });
+    const opener = new Opener({ session: fromHex(id), identity, device, challenge: this.#challenge, beside: [EVENT, BELL] });
     const found = this.#now() - this.connectedAt < INITIAL_MS;
     return {
       id, found, opener, facts: undefined, refused: undefined, suite: undefined, alarm: undefined, fresh: undefined, staleSince: undefined,
@@ -216,9 +220,10 @@ export class Watch {
     const { opener } = session;
     const now = this.#now() * 1_000;
     let events: Promise<OpenerEvent[]> | undefined;
+    const media = event.track !== "session" && event.track !== "manifest";
     if (event.kind === "end") {
-      if (event.track === "video") events = opener.handleEnd(event.group);
-    } else if (event.track === "video") events = opener.handleObject(event.group, event.bytes, now);
+      if (media) events = opener.handleEnd(event.group, event.track);
+    } else if (media) events = opener.handleObject(event.group, event.bytes, now, event.track);
     else if (event.track === "session") events = opener.handleSession(event.bytes);
     else if (event.index === 0) events = opener.handleOpening(event.group, event.bytes, now);
     else events = opener.handleClosing(event.group, event.bytes, now);
@@ -253,6 +258,10 @@ export class Watch {
         if (session !== this.#current) break;
         this.onBytes(event.sealedBytes);
         this.#screen.decode(event.epoch, event.position, event.unit);
+        break;
+      case "happened":
+        session.openedAt = now;
+        if (session === this.#current && session.anchor) this.happened = { kind: event.event.kind, at: captureTime(session.anchor, event.event.mediaTime) };
         break;
       case "alarm":
         session.alarm ??= event.layer;

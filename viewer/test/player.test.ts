@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
 import { Camera, mediaObject } from "../dev/camera.ts";
-import { Archive, ArchiveError, parseDays, parseEvents, parseHour } from "../src/archive.ts";
-import { ascii, type Bytes, concat, fromHex, sha256, u16, u32, u64 } from "../src/bytes.ts";
+import { Archive, ArchiveError, parseDays, parseHour } from "../src/archive.ts";
+import { ascii, type Bytes, concat, fromHex, sha256, u32, u64 } from "../src/bytes.ts";
 import { FetchError, type Store } from "../src/carriage.ts";
 import type { AccessUnit } from "../src/media.ts";
 import { playbackStatus } from "../src/playback.ts";
@@ -246,14 +246,4 @@ test("listings parse to their last byte or not at all", () => {
   assert.deepEqual(parseHour(hour).map(({ epoch, stored, bytes }) => [epoch, stored, bytes]), [[5, 9, 7]]);
   for (let end = 1; end < 16; end++) assert.throws(() => parseDays(days.slice(0, end)), ArchiveError);
   for (let end = 1; end < 32; end++) assert.throws(() => parseHour(hour.slice(0, end)), ArchiveError);
-});
-
-test("events parse up to the zeros that fill their object, and nothing else does", () => {
-  const event = (kind: number) => concat(new Uint8Array([kind]), u64(90_000n), u16(5), u16(6));
-  const fill = (...parts: Uint8Array[]) => concat(concat(...parts), new Uint8Array(256)).slice(0, 256) as Bytes;
-  assert.deepEqual(parseEvents(fill()), []);
-  assert.deepEqual(parseEvents(fill(event(1), event(3))), [{ kind: "motion", mediaTime: 90_000 }, { kind: "doorbell", mediaTime: 90_000 }]);
-  assert.equal(parseEvents(fill(event(4))), undefined);
-  assert.equal(parseEvents(fill(event(1), new Uint8Array([0, 1]))), undefined);
-  assert.equal(parseEvents(fill(...Array.from({ length: 9 }, () => event(1)))), undefined);
 });

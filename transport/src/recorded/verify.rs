@@ -2,6 +2,7 @@
 
 use super::{EpochFile, Outline};
 use crate::drops::Drops;
+use crate::events::{self, CameraEvent};
 use crate::keys::{Epoch, Leaf, SessionId};
 use crate::manifest::{Closing, Opening, RecordRefused, SessionFacts};
 use crate::seal::OpenError;
@@ -91,8 +92,8 @@ pub struct EpochOpened {
     pub verdict: Verdict,
     /// Access units of the media tracks, each track in the order of the file.
     pub units: Vec<RecordedUnit>,
-    /// Plaintexts of the event track, in order.
-    pub events: Vec<Zeroizing<Vec<u8>>>,
+    /// What happened, in the order in which it was sealed; each once, though a doorbell is on two tracks.
+    pub events: Vec<CameraEvent>,
     /// Objects that did not open, by reason.
     pub drops: Drops,
 }
@@ -108,7 +109,7 @@ pub fn open(file: &EpochFile, facts: &SessionFacts, leaf: &Leaf) -> Result<Epoch
         return Err(EpochRefused::Leaf(leaf.epoch()));
     }
     let keys = verdict.opening.keys(leaf).map_err(EpochRefused::Uncommitted)?;
-    let (mut units, mut events, mut drops) = (Vec::new(), Vec::new(), Drops::default());
+    let (mut units, mut happened, mut drops) = (Vec::new(), Vec::new(), Drops::default());
     let mut plaintext = Zeroizing::new(Vec::new());
     for keys in &keys {
         let mut state = TrackState::new(facts.suite, facts.id, keys);
@@ -127,14 +128,26 @@ pub fn open(file: &EpochFile, facts: &SessionFacts, leaf: &Leaf) -> Result<Epoch
             };
             if !state.first_time(position) {
                 drops.replayed += 1;
-            } else if track == TrackName::EVENT {
-                events.push(plaintext.clone());
-            } else if let Ok(unit) = unit::parse(&plaintext) {
-                units.push(RecordedUnit { track, position, unit });
-            } else {
-                drops.malformed += 1;
+                continue;
+            }
+            let parsed = match track {
+                TrackName::EVENT => events::parse(&plaintext),
+                TrackName::BELL => events::parse_bell(&plaintext).map(|bell| vec![bell]),
+                _ => unit::parse(&plaintext).map(|unit| {
+                    units.push(RecordedUnit { track, position, unit });
+                    Vec::new()
+                }),
+            };
+            match parsed {
+                Ok(found) => found.into_iter().for_each(|event| {
+                    // At most 4096 objects a track: this stays short.
+                    if !happened.contains(&event) {
+                        happened.push(event);
+                    }
+                }),
+                Err(_) => drops.malformed += 1,
             }
         }
     }
-    Ok(EpochOpened { verdict, units, events, drops })
+    Ok(EpochOpened { verdict, units, events: happened, drops })
 }

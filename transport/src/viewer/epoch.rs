@@ -1,6 +1,7 @@
 //! One epoch as a viewer keeps it: what came, and whether it is what the camera signed.
 
 use super::{Alarm, Event};
+use crate::events::CameraEvent;
 use crate::identity::Hash;
 use crate::keys::{Epoch, EpochKeys, SessionId};
 use crate::manifest::{Came, Chain, Closing};
@@ -9,6 +10,8 @@ use crate::track::TrackName;
 
 /// Highest position in an epoch that is told from a replay: 30,000 objects a second.
 const POSITIONS: u64 = 1 << 16;
+/// Events of an epoch that are told; an honest camera has no more, and each of its doorbells twice.
+const EVENTS: usize = 16;
 
 /// One track of one epoch: opens its objects, once each.
 #[derive(Debug)]
@@ -88,11 +91,13 @@ pub(super) struct EpochState {
     tracks: Vec<TrackState>,
     closing: Option<Closing>,
     settled: bool,
+    /// Events that were told.
+    told: Vec<CameraEvent>,
 }
 
 impl EpochState {
     pub(super) fn new(opening: Hash, tracks: Vec<TrackState>) -> Self {
-        Self { opening, tracks, closing: None, settled: false }
+        Self { opening, tracks, closing: None, settled: false, told: Vec::new() }
     }
 
     pub(super) fn opening(&self) -> Hash {
@@ -101,6 +106,15 @@ impl EpochState {
 
     pub(super) fn track(&mut self, name: TrackName) -> Option<&mut TrackState> {
         self.tracks.iter_mut().find(|track| track.name == name)
+    }
+
+    /// Whether an event is news: a doorbell is sealed twice, and told once.
+    pub(super) fn tell(&mut self, event: CameraEvent) -> bool {
+        let is_news = self.told.len() < EVENTS && !self.told.contains(&event);
+        if is_news {
+            self.told.push(event);
+        }
+        is_news
     }
 
     pub(super) fn close(&mut self, closing: Closing) -> Closed {

@@ -1,10 +1,11 @@
-//! Known-answer files of device lists, recovery keys and grants (`vectors/README.md`).
+//! Known-answer files of device lists, recovery keys, grants and events (`vectors/README.md`).
 //!
 //! `DOORFRAME_WRITE_VECTORS=1` writes them anew, by a writer that knows nothing of the crate (`writer.rs`).
 
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 mod devices;
+mod events;
 mod grants;
 mod recovery;
 mod writer;
