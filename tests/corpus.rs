@@ -7,8 +7,8 @@ use doorframe::codec::fuzzing::{
     check_zones,
 };
 use doorframe::transport::fuzzing::{
-    check_bundle, check_device_list, check_epoch_file, check_events, check_grant, check_journal, check_manifest,
-    check_object, check_pairing,
+    check_bundle, check_device_list, check_epoch_file, check_events, check_grant, check_journal, check_letter,
+    check_manifest, check_object, check_pairing,
 };
 use std::path::{Path, PathBuf};
 
@@ -97,6 +97,11 @@ fn zone_files() {
 #[test]
 fn clocks() {
     replay("overlay", check_overlay);
+}
+
+#[test]
+fn letters() {
+    replay("letter", check_letter);
 }
 
 #[test]

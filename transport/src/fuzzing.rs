@@ -1,7 +1,10 @@
 //! Invariants of what reads a peer's bytes. Fuzz targets and the replay test call these.
 
 use crate::bundle::{self, Bundle};
-use crate::devices::{CheckedList, DeviceList, Lists, Role, Rotation, Update};
+use crate::devices::{
+    CheckedList, DeviceList, Invitation, LetterKey, Lists, MAX_LETTER_RECORD, Role, Rotation, Update, Way, invitation,
+    letter,
+};
 use crate::events;
 use crate::grant::{self, Grant};
 use crate::identity::{DeviceKey, SigningKey, hash};
@@ -67,6 +70,22 @@ pub fn check_device_list(record: &[u8]) {
     let mut lists = Lists::new(checked);
     assert_eq!(lists.handle(record), Ok(Update::Known));
     assert_eq!(lists.newest().record(), record);
+}
+
+/// What is sealed in letters and invitations: each part lies within the bytes, and none opens that nobody sealed.
+pub fn check_letter(bytes: &[u8]) {
+    if let Ok(record) = letter::record_of(bytes) {
+        assert!(record.len() <= MAX_LETTER_RECORD && record.len() + 4 <= bytes.len());
+    }
+    if let Ok((records, cameras)) = invitation::parts(bytes) {
+        let room: usize = records.iter().map(|record| 4 + record.len()).sum();
+        assert!(!records.is_empty() && 2 + room + 4 + cameras.len() <= bytes.len());
+    }
+    let key = LetterKey::derive(&Node::root([0; 32], Depth::SESSION), SessionId([0; 16]));
+    assert!(key.open(Way::ToCamera, bytes).is_err() && key.open(Way::ToDevices, bytes).is_err());
+    if let (Ok(device), Ok(signer)) = (DeviceKey::from_seed([1; 32]), SigningKey::from_seed(&[1; 32])) {
+        assert!(Invitation::open(bytes, &signer.verifying_key(), &[device]).is_err());
+    }
 }
 
 /// What parses says what its bytes say, and opens with no key that it was not sealed to; what is sealed in it holds what it says.

@@ -159,9 +159,9 @@ impl fmt::Debug for Invitation {
 }
 
 /// Lists and rotations, and the cameras.
-type Parts = (Vec<Vec<u8>>, Zeroizing<Vec<u8>>);
+pub(crate) type Parts = (Vec<Vec<u8>>, Zeroizing<Vec<u8>>);
 
-fn parts(plaintext: &[u8]) -> Result<Parts, RecordError> {
+pub(crate) fn parts(plaintext: &[u8]) -> Result<Parts, RecordError> {
     let mut reader = Reader::new(plaintext);
     let count = reader.u16()?;
     if count == 0 || count > MOST {

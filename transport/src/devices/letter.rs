@@ -133,14 +133,7 @@ impl LetterKey {
         let mut plaintext = Zeroizing::new(sealed.to_vec());
         let aead = self.aead(way).ok_or(LetterRefused::Unopened)?;
         let opened = aead.open_in_place(Nonce::assume_unique_for_key(nonce), Aad::from(head), &mut plaintext);
-        let opened = opened.map_err(|_| LetterRefused::Unopened)?;
-        let mut reader = Reader::new(opened);
-        let len = usize::try_from(reader.u32()?).unwrap_or(usize::MAX);
-        let record = reader.slice(len)?.to_vec();
-        if reader.rest().iter().any(|byte| *byte != 0) {
-            return Err(RecordError::Field { field: "padding", value: 1 }.into());
-        }
-        Ok(record)
+        Ok(record_of(opened.map_err(|_| LetterRefused::Unopened)?)?.to_vec())
     }
 
     fn aead(&self, way: Way) -> Option<LessSafeKey> {
@@ -150,6 +143,20 @@ impl LetterKey {
             Way::ToDevices => to_devices,
         };
         UnboundKey::new(&AES_256_GCM, key.as_slice()).ok().map(LessSafeKey::new)
+    }
+}
+
+/// The record in a plaintext.
+pub(crate) fn record_of(plaintext: &[u8]) -> Result<&[u8], RecordError> {
+    let mut reader = Reader::new(plaintext);
+    let len = usize::try_from(reader.u32()?).unwrap_or(usize::MAX);
+    if len > MAX_LETTER_RECORD {
+        return Err(RecordError::Field { field: "length of a record in a letter", value: len as u64 });
+    }
+    let record = reader.slice(len)?;
+    match reader.rest().iter().find(|byte| **byte != 0) {
+        Some(byte) => Err(RecordError::Field { field: "padding", value: (*byte).into() }),
+        None => Ok(record),
     }
 }
 

@@ -8,8 +8,8 @@
 
 mod change;
 mod device;
-mod invitation;
-mod letter;
+pub(crate) mod invitation;
+pub(crate) mod letter;
 mod list;
 mod lists;
 mod recovery;
