@@ -1,6 +1,6 @@
 use super::*;
-use doorframe_transport::seed::Seed;
 use doorframe_transport::moq::{Dial, Trust};
+use doorframe_transport::seed::Seed;
 use std::fs;
 use std::path::PathBuf;
 
