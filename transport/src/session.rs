@@ -101,7 +101,6 @@ pub struct Session {
     tracks: Vec<TrackName>,
     current: Option<OpenEpoch>,
     previous: Hash,
-    plaintext: Zeroizing<Vec<u8>>,
 }
 
 struct OpenEpoch {
@@ -157,7 +156,6 @@ impl Session {
             tracks,
             current: None,
             previous: [0; 32],
-            plaintext: Zeroizing::new(Vec::new()),
             facts,
         };
         Ok((session, manifest.into()))
@@ -254,8 +252,8 @@ impl Session {
         let current = self.current.as_mut().ok_or(SessionError::NoEpoch)?;
         let found = current.tracks.iter_mut().find(|(name, ..)| *name == track);
         let (_, sealer, chain) = found.ok_or(SessionError::Track(track))?;
-        unit::emit(unit, encoded_after, &mut self.plaintext);
-        let object = sealer.seal(&self.plaintext)?;
+        let len = unit::HEADER + unit.data.len();
+        let object = sealer.seal_with(len, |object| unit::append(unit, encoded_after, object))?;
         chain.add(&object);
         Ok(object)
     }
