@@ -3,15 +3,18 @@
 //! Who keeps them is not believed: session manifests are opened with the owner's keys, every epoch is checked before anything
 //! of it is shown, and what is missing between is said ([`Recording::verdicts`]).
 
+mod granted;
+mod session;
 mod source;
 mod span;
 
+pub use session::SessionKeys;
 pub use span::{Piece, Played, Recording, WallEvent, WallUnit};
 
 use crate::link::WatchLink;
 use doorframe_transport::identity::{BadKey, DeviceKey, VerifyingKey};
 use doorframe_transport::keys::{Epoch, SessionId};
-use doorframe_transport::manifest::{SessionManifest, SessionOpened, SessionRefused};
+use doorframe_transport::manifest::{SessionManifest, SessionRefused};
 use doorframe_transport::moq::{CarriageError, Dial, DialError};
 use doorframe_transport::store::{EpochEntry, Hour, StoreError};
 use source::Source;
@@ -86,6 +89,14 @@ pub enum ArchiveError {
     /// Nothing is kept of that time.
     #[error("nothing is kept of that time")]
     Nothing,
+    /// Nothing of that time was granted.
+    #[error("nothing of that time was granted: the grant is from {} to {}", crate::when::utc(*.from_us), crate::when::utc(*.to_us))]
+    NotGranted {
+        /// When what was granted begins, by the camera's clock, µs since 1970.
+        from_us: u64,
+        /// When it ends.
+        to_us: u64,
+    },
 }
 
 /// Epochs and bytes that were stored in an hour.
@@ -105,7 +116,7 @@ pub struct Archive {
     source: Source,
     camera: VerifyingKey,
     keys: Vec<DeviceKey>,
-    sessions: HashMap<SessionId, Arc<SessionOpened>>,
+    sessions: HashMap<SessionId, Arc<SessionKeys>>,
 }
 
 impl Archive {
@@ -171,7 +182,7 @@ impl Archive {
     ///
     /// # Errors
     /// If the manifest is not given, is not the camera's, or is not for any of our keys.
-    pub async fn session(&mut self, id: SessionId) -> Result<Arc<SessionOpened>, ArchiveError> {
+    pub async fn session(&mut self, id: SessionId) -> Result<Arc<SessionKeys>, ArchiveError> {
         if let Some(known) = self.sessions.get(&id) {
             return Ok(known.clone());
         }
@@ -185,7 +196,7 @@ impl Archive {
         for key in &self.keys {
             match manifest.clone().open(key, &self.camera) {
                 Ok(opened) => {
-                    let opened = Arc::new(opened);
+                    let opened = Arc::new(SessionKeys::Whole(Box::new(opened)));
                     self.sessions.insert(id, opened.clone());
                     return Ok(opened);
                 }

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use doorframe_transport::bundle::{Bundle, BundleError, BundlePart, BundleRefused, MAX_BUNDLE};
 use doorframe_transport::devices::Expiry;
-use doorframe_transport::grant::{Grant, GrantError, GrantId, GrantPart, GrantTerms, SpanRefused};
+use doorframe_transport::grant::{Grant, GrantError, GrantId, GrantTerms, SpanRefused};
 use doorframe_transport::identity::{BadKey, DeviceKey, DevicePublicKey, SigningKey};
 use doorframe_transport::seed::Seed;
 use std::fmt;
@@ -39,6 +39,9 @@ pub enum HandError {
     /// No randomness.
     #[error(transparent)]
     Random(#[from] StateError),
+    /// What is only granted to this device.
+    #[error("what was granted is not granted on: ask its owner to grant it to them too")]
+    Granted,
     /// Too large for a page.
     #[error("{0} bytes are too much for a page, which carries 128 MiB: hand over a shorter time, or a .dfb file")]
     Page(usize),
@@ -132,7 +135,7 @@ pub fn grant(
 ) -> Result<Grant, HandError> {
     let mut parts = Vec::new();
     for piece in recording.pieces() {
-        parts.push(GrantPart::cover(&piece.session, piece.rounded.epochs)?);
+        parts.push(piece.session.cover(piece.rounded.epochs)?.ok_or(HandError::Granted)?);
     }
     let terms = GrantTerms { id: GrantId(random()?), made_wall_us: wall_us(), expiry };
     Ok(Grant::emit(&parts, recipient, granter, terms, Seed::from_os_random(random32()?))?)
@@ -150,7 +153,7 @@ pub async fn bundle(
 ) -> Result<(Bytes, Vec<String>), HandError> {
     let grant = grant(&recording, key.device()?.public(), maker, Expiry::NEVER)?;
     let part = |piece: &crate::archive::Piece| BundlePart {
-        certificate: piece.session.certificate.clone(),
+        certificate: piece.session.certificate().clone(),
         epochs: piece.rounded.epochs,
         files: Vec::new(),
     };

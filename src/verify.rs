@@ -250,7 +250,7 @@ async fn facts(
     archive: Option<&mut Archive>,
 ) -> Result<SessionFacts, String> {
     if let Some(archive) = archive {
-        return archive.session(id).await.map(|opened| opened.facts.clone()).map_err(|error| error.to_string());
+        return archive.session(id).await.map(|opened| opened.facts().clone()).map_err(|error| error.to_string());
     }
     let record = store.session(shelf, id).await.map_err(|error| format!("its manifest: {error}"))?;
     let manifest = SessionManifest::parse(&record).map_err(|error| format!("its manifest is damaged: {error}"))?;

@@ -4,170 +4,14 @@
 
 #[path = "common/filmed.rs"]
 mod filmed;
+#[path = "common/kept.rs"]
+mod kept;
 
-use bytes::{BufMut as _, Bytes, BytesMut};
 use doorframe::archive::{Archive, ArchiveError};
 use doorframe::codec::access_unit::Codec;
-use doorframe::link::{Alias, WatchLink};
-use doorframe::transport::keys::{Epoch, SessionId};
-use doorframe::transport::moq::{Dial, GroupRequest, Node, Requests, Trust, relay, server_endpoint};
-use doorframe::transport::store::{Hour, Patience, Place, Shelf, Store};
-use filmed::{EPOCHS, FPS, Folder, START, film, identity, stored};
-use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256};
-use std::path::Path;
-use std::process::{Command, Output};
-use std::sync::Arc;
-use std::time::Duration;
-use zeroize::Zeroizing;
-
-/// A hub that gives what is in a folder, as `docs/format.md`, "Serving", says.
-struct Kept {
-    to: Dial,
-    endpoint: quinn::Endpoint,
-}
-
-#[derive(Clone, Copy)]
-enum Kind {
-    Days,
-    Hour,
-    Session(SessionId),
-    Epoch(SessionId),
-}
-
-impl Kept {
-    fn start(folder: &Path) -> Self {
-        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
-        let certificate = CertificateParams::new(vec!["localhost".into()]).unwrap().self_signed(&key).unwrap();
-        let der = certificate.der().clone();
-        let mut hash = [0; 32];
-        hash.copy_from_slice(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &der).as_ref());
-        let private = rustls::pki_types::PrivatePkcs8KeyDer::from(key.serialize_der());
-        let endpoint = server_endpoint(([127, 0, 0, 1], 0).into(), der, private.into()).unwrap();
-        let url = format!("https://127.0.0.1:{}/home", endpoint.local_addr().unwrap().port());
-        let node = Arc::new(Node::new());
-        let (door, shared) = (endpoint.clone(), node.clone());
-        tokio::spawn(async move {
-            while let Some(incoming) = door.accept().await {
-                let node = shared.clone();
-                tokio::spawn(async move {
-                    let access = relay::Access {
-                        scope: "home".into(),
-                        publish: vec![String::new()],
-                        subscribe: vec![String::new()],
-                        expires_in: Duration::from_secs(600),
-                    };
-                    if let Some(visitor) = relay::receive(incoming).await {
-                        visitor.admit(&node, &access).await;
-                    }
-                });
-            }
-        });
-        let store = Arc::new(Store::look_into(&Place::Folder(folder.into()), Patience::default()).unwrap());
-        tokio::spawn(serve(node, store));
-        Self { to: Dial { url: url.parse().unwrap(), trust: Trust::Pinned(hash) }, endpoint }
-    }
-
-    fn link(&self) -> WatchLink {
-        WatchLink {
-            page: None,
-            hub: self.to.url.clone(),
-            trust: self.to.trust.clone(),
-            token: "t.o.k".into(),
-            camera: Alias::front_door(),
-            identity: identity().verifying_key(),
-            device: Zeroizing::new([42; 32]),
-        }
-    }
-}
-
-impl Drop for Kept {
-    fn drop(&mut self) {
-        self.endpoint.close(0_u32.into(), b"over");
-    }
-}
-
-async fn serve(node: Arc<Node>, store: Arc<Store>) {
-    const PATH: &str = "home/store/front-door";
-    let requests = node.serve_below(PATH).unwrap();
-    let mut kept = Vec::new();
-    while let Some(request) = requests.next().await {
-        let name = request.path().strip_prefix(PATH).unwrap().trim_start_matches('/').to_owned();
-        let (names, kinds) = match SessionId::from_hex(&name) {
-            Some(id) => (["session", "epoch"], [Kind::Session(id), Kind::Epoch(id)]),
-            None => (["days", "hour"], [Kind::Days, Kind::Hour]),
-        };
-        let (broadcast, tracks) = request.accept(names, 50).unwrap();
-        kept.push(broadcast);
-        for (kind, track) in kinds.into_iter().zip(tracks) {
-            tokio::spawn(answer(store.clone(), kind, track));
-        }
-    }
-}
-
-async fn answer(store: Arc<Store>, kind: Kind, requests: Requests) {
-    while let Some(request) = requests.next().await {
-        match objects(&store, kind, &request).await {
-            Some(objects) => request.reply(objects).unwrap(),
-            None => request.refuse(),
-        }
-    }
-}
-
-async fn objects(store: &Store, kind: Kind, request: &GroupRequest) -> Option<Vec<Bytes>> {
-    let shelf = Shelf::new("front-door").unwrap();
-    let number = (request.group() & u64::from(u32::MAX)) as u32;
-    let mut out = BytesMut::new();
-    match kind {
-        Kind::Days => {
-            for hour in store.hours(&shelf).await.unwrap() {
-                let entries = store.hour(&shelf, hour).await.unwrap();
-                out.put_u32(hour.0);
-                out.put_u32(entries.len() as u32);
-                out.put_u64(entries.iter().map(|entry| entry.bytes).sum());
-            }
-        }
-        Kind::Hour => {
-            for entry in store.hour(&shelf, Hour(number)).await.unwrap() {
-                out.put_slice(&entry.session.0);
-                out.put_u32(entry.epoch.0);
-                out.put_u64(entry.stored_us);
-                out.put_u32(entry.bytes as u32);
-            }
-        }
-        Kind::Session(id) => return store.session(&shelf, id).await.ok().map(|manifest| vec![manifest]),
-        Kind::Epoch(id) => {
-            for hour in store.hours(&shelf).await.unwrap() {
-                let entries = store.hour(&shelf, hour).await.unwrap();
-                let found = entries.iter().find(|entry| entry.session == id && entry.epoch == Epoch(number));
-                if let Some(entry) = found {
-                    let file = store.epoch(&shelf, entry).await.ok()?;
-                    // In pieces, as a hub gives it.
-                    return Some(file.chunks(1000).map(Bytes::copy_from_slice).collect());
-                }
-            }
-            return None;
-        }
-    }
-    Some(vec![out.freeze()])
-}
-
-fn doorframe(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_doorframe")).args(arguments).env("TZ", "UTC").output().unwrap()
-}
-
-/// What a run printed, if it ended well.
-fn said(output: &Output) -> String {
-    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{out}\n{err}");
-    out.into_owned()
-}
-
-/// What a run complained of, if it did not.
-fn complaint(output: &Output) -> String {
-    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(!output.status.success(), "{out}\n{err}");
-    format!("{out}{err}")
-}
+use doorframe::link::WatchLink;
+use filmed::{EPOCHS, FPS, Folder, START, film, stored};
+use kept::{Kept, complaint, said};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_hub_keeps_is_read_over_the_network_and_a_hub_that_lets_it_go_is_named() {
@@ -203,6 +47,8 @@ async fn the_program_lists_plays_exports_hands_over_opens_and_verifies() {
     let hub = Kept::start(&store);
     let link = hub.link().to_string();
     let path = |name: &str| folder.path(name).to_string_lossy().into_owned();
+    let state = folder.path("state");
+    let doorframe = move |arguments: &[&str]| kept::doorframe(&state, arguments);
     let (film, clip, raw) = (path("out.mp4"), path("clip.html"), path("raw.h264"));
     tokio::task::spawn_blocking(move || {
         // START is 2026-11-18T11:06:40Z.

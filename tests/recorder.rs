@@ -17,7 +17,7 @@ use doorframe::transport::moq::{CarriageError, Connection, FetchLimits, Node, cl
 use doorframe::transport::recorded::{Fault, SpanCheck, open};
 use doorframe::transport::store::{EpochEntry, Hour, Patience, Place, Shelf, Store};
 use doorframe::wall_us;
-use fast::Fast;
+use fast::{Fast, until};
 use std::io::BufRead as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -42,19 +42,6 @@ async fn store(folder: &Path) -> Store {
 
 fn look(folder: &Path) -> Store {
     Store::look_into(&place(folder), Patience::default()).unwrap()
-}
-
-async fn until(recorder: &Recorder, what: &str, wished: impl Fn(&RecorderStats) -> bool) -> RecorderStats {
-    let started = Instant::now();
-    loop {
-        let stats = recorder.stats();
-        if wished(&stats) {
-            return stats;
-        }
-        let state = recorder.state().borrow().clone();
-        assert!(started.elapsed() < PATIENCE, "no {what} within {PATIENCE:?}: {stats:?}, {state}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
 }
 
 async fn viewer(hub: &Hub) -> (Node, Connection) {

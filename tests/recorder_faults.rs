@@ -14,14 +14,12 @@ use doorframe::recorder::{Recorder, RecorderConfig, RecorderState, RecorderStats
 use doorframe::transport::moq::Node;
 use doorframe::transport::store::{Patience, Place, Store};
 use doorframe::wall_us;
-use fast::Fast;
+use fast::{Fast, PATIENCE, until};
 use s3::S3;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use volume::Volume;
-
-const PATIENCE: Duration = Duration::from_secs(60);
 
 fn config() -> RecorderConfig {
     let mut config = RecorderConfig::default();
@@ -29,19 +27,6 @@ fn config() -> RecorderConfig {
     config.last_retry = Duration::from_millis(100);
     config.tidy_every = Duration::from_millis(20);
     config
-}
-
-async fn until(recorder: &Recorder, what: &str, wished: impl Fn(&RecorderStats) -> bool) -> RecorderStats {
-    let started = Instant::now();
-    loop {
-        let stats = recorder.stats();
-        if wished(&stats) {
-            return stats;
-        }
-        let state = recorder.state().borrow().clone();
-        assert!(started.elapsed() < PATIENCE, "no {what} within {PATIENCE:?}: {stats:?}, {state}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
 }
 
 async fn state(recorder: &Recorder, wished: impl FnMut(&RecorderState) -> bool) -> RecorderState {

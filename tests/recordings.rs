@@ -209,6 +209,67 @@ async fn an_epoch_that_is_gone_or_damaged_is_named_in_export_and_store() {
     }
 }
 
+/// Names a stored epoch anew, as a store that lies about when it came.
+fn restore(file: &Path, stored_us: u64) {
+    let (_, rest) = file.file_name().unwrap().to_str().unwrap().split_once('-').unwrap();
+    std::fs::rename(file, file.with_file_name(format!("{stored_us:016x}-{rest}"))).unwrap();
+}
+
+#[tokio::test]
+async fn a_store_that_exchanges_the_order_shows_the_same() {
+    let folder = Folder::new("order");
+    film(&folder.0, Codec::H264, 1, START).await;
+    for n in 0..EPOCHS {
+        restore(&stored(&folder.0, n), START + u64::from(EPOCHS - n) * SECOND);
+    }
+    let mut archive = archive(&folder.0).await;
+    let mut recording = archive.find(START, START + 12 * SECOND).await.unwrap();
+    let mut times = Vec::new();
+    while let Some(played) = recording.next(&mut archive).await.unwrap() {
+        times.extend(played.units.iter().map(|unit| unit.wall_us));
+    }
+    assert!(times.is_sorted() && times.len() as u64 == u64::from(EPOCHS) * 2 * FPS, "{times:?}");
+    assert_eq!(recording.faults().count(), 0);
+}
+
+#[tokio::test]
+async fn yesterdays_recordings_under_todays_names_are_not_shown_as_todays() {
+    const DAY: u64 = 24 * 3600 * SECOND;
+    let folder = Folder::new("yesterday");
+    let (store, old) = (folder.path("store"), folder.path("old"));
+    let today = film(&store, Codec::H264, 1, START).await;
+    let yesterday = film(&old, Codec::H264, 2, START - DAY).await;
+    std::fs::copy(
+        old.join(format!("front-door/sessions/{yesterday}")),
+        store.join(format!("front-door/sessions/{yesterday}")),
+    )
+    .unwrap();
+    // Today's third epoch is gone, and all of yesterday's stand where today's are.
+    let hour = stored(&store, 2).parent().unwrap().to_owned();
+    std::fs::remove_file(stored(&store, 2)).unwrap();
+    for n in 0..EPOCHS {
+        let name = format!("{:016x}-{yesterday}-{n:08x}", START + u64::from(n + 1) * 2 * SECOND);
+        std::fs::copy(stored(&old, n), hour.join(name)).unwrap();
+    }
+    let mut archive = archive(&store).await;
+    let listed: Vec<_> = archive.hours().await.unwrap();
+    assert_eq!(listed.len(), 1);
+    let mut recording = archive.find(START, START + 12 * SECOND).await.unwrap();
+    while let Some(played) = recording.next(&mut archive).await.unwrap() {
+        assert_eq!(played.parsed.session, today);
+    }
+    let faults: Vec<_> = recording.faults().map(ToString::to_string).collect();
+    assert_eq!(faults, ["missing: nothing is kept between epochs 1 and 3"]);
+    // What is missing is not made up by another manifest under its name either.
+    std::fs::copy(
+        old.join(format!("front-door/sessions/{yesterday}")),
+        store.join(format!("front-door/sessions/{today}")),
+    )
+    .unwrap();
+    let error = self::archive(&store).await.find(START, START + SECOND).await.unwrap_err();
+    assert!(matches!(error, ArchiveError::Answer(_)), "{error}");
+}
+
 /// A bundle of the time from `from` to `to` seconds, and its key.
 async fn handed(store: &Path, from: u64, to: u64) -> (Bytes, BundleKey) {
     let mut archive = archive(store).await;

@@ -1,12 +1,15 @@
 //! Who keeps the recordings: a hub, asked group by group (`docs/format.md`, "Serving"), or a folder.
 
+use super::span::LATE_HOURS;
 use super::{ArchiveError, HourKept};
 use bytes::Bytes;
+use doorframe_transport::grant::EpochSpan;
 use doorframe_transport::keys::{Epoch, SessionId};
+use doorframe_transport::manifest::SessionFacts;
 use doorframe_transport::moq::{CarriageError, Connection, Dial, FetchLimits, Node, client_endpoint, dial};
 use doorframe_transport::recorded::MAX_FILE;
 use doorframe_transport::store::{EpochEntry, Hour, Patience, Place, Shelf, Store};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::path::Path;
 use std::time::Duration;
@@ -103,6 +106,35 @@ impl Source {
                 Ok(listed)
             }
         }
+    }
+
+    /// Epochs of a session from a span that may be there: of a hub each can be asked for by its number, a folder says which it has.
+    pub(super) async fn within(
+        &mut self,
+        facts: &SessionFacts,
+        span: EpochSpan,
+    ) -> Result<BTreeSet<Epoch>, ArchiveError> {
+        if matches!(self, Self::Hub(_)) {
+            return Ok((span.first().0..span.end().0).map(Epoch).collect());
+        }
+        let length = u64::try_from(facts.epoch_length.as_micros()).unwrap_or(u64::MAX);
+        let at = |epoch: Epoch| facts.started_wall_us.saturating_add(u64::from(epoch.0).saturating_mul(length));
+        let (first, last) = (Hour::of(at(span.first())).0, Hour::of(at(span.end())).0);
+        let hours = self.hours().await?;
+        let near = |hour: Hour| hour.0.saturating_add(1) >= first && hour.0 <= last.saturating_add(LATE_HOURS);
+        // Elsewhere only if it is not there: the camera's clock may have been wrong.
+        for is_near in [true, false] {
+            let mut found = BTreeSet::new();
+            for kept in hours.iter().filter(|kept| near(kept.hour) == is_near) {
+                let entries = self.hour(kept.hour).await?;
+                let ours = entries.iter().filter(|entry| entry.session == facts.id && span.contains(entry.epoch));
+                found.extend(ours.map(|entry| entry.epoch));
+            }
+            if !found.is_empty() {
+                return Ok(found);
+            }
+        }
+        Ok(BTreeSet::new())
     }
 
     pub(super) async fn session(&mut self, id: SessionId) -> Result<Bytes, ArchiveError> {

@@ -1,13 +1,13 @@
 //! A span of time: which epochs hold it, and what is in them.
 
-use super::{Archive, ArchiveError, LONGEST};
+use super::{Archive, ArchiveError, LONGEST, SessionKeys};
 use bytes::Bytes;
 use doorframe_codec::AccessUnit;
 use doorframe_codec::units::MediaTime;
 use doorframe_transport::events::CameraEvent;
 use doorframe_transport::grant::{EpochSpan, Rounded, round};
 use doorframe_transport::keys::{Epoch, SessionId};
-use doorframe_transport::manifest::{Opening, SessionOpened};
+use doorframe_transport::manifest::Opening;
 use doorframe_transport::recorded::{EpochFile, EpochRefused, Fault, SpanCheck, SpanVerdict, open};
 use doorframe_transport::store::Hour;
 use doorframe_transport::track::TrackName;
@@ -18,17 +18,17 @@ use std::sync::Arc;
 /// lies within is read to see which epochs it is.
 const SLACK: u64 = 30_000_000;
 /// Hours after a span in which its epochs may have been stored: a camera that was cut off delivers late.
-const LATE_HOURS: u32 = 12;
+pub(super) const LATE_HOURS: u32 = 12;
 /// Longest that a session lasts, in hours, and one more.
 const SESSION_HOURS: u32 = 7;
-/// Epoch files kept in memory between finding and reading them.
+/// Bytes of epoch files kept in memory between finding and reading them.
 const KEPT: usize = 128 << 20;
 
 /// Epochs of one session that hold a time.
 #[derive(Clone, Debug)]
 pub struct Piece {
-    /// The session, opened.
-    pub session: Arc<SessionOpened>,
+    /// What opens the session, or some of it.
+    pub session: Arc<SessionKeys>,
     /// Which epochs, and the time that they really hold.
     pub rounded: Rounded,
     /// Those of them that are kept, in rising order.
@@ -39,11 +39,27 @@ pub struct Piece {
 #[derive(Debug)]
 pub struct Recording {
     pieces: Vec<Piece>,
-    kept: HashMap<(SessionId, Epoch), Bytes>,
+    kept: Kept,
     /// Piece and epoch to be read next.
     at: (usize, usize),
     check: Option<SpanCheck>,
     verdicts: Vec<SpanVerdict>,
+}
+
+/// Epoch files that were read to see when they are of, as many as there is room for.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    files: HashMap<(SessionId, Epoch), Bytes>,
+    bytes: usize,
+}
+
+impl Kept {
+    pub(super) fn put(&mut self, session: SessionId, epoch: Epoch, file: Bytes) {
+        if self.bytes + file.len() <= KEPT {
+            self.bytes += file.len();
+            self.files.insert((session, epoch), file);
+        }
+    }
 }
 
 /// An access unit and when it was filmed.
@@ -109,8 +125,7 @@ impl Archive {
             }
         }
         let mut found = Vec::new();
-        let mut kept = HashMap::new();
-        let mut kept_bytes = 0;
+        let mut kept = Kept::default();
         let mut refused = None;
         for (id, entries) in listed {
             let id = SessionId(id);
@@ -123,8 +138,8 @@ impl Archive {
                 }
                 Err(error) => return Err(error),
             };
-            let start = session.facts.started_wall_us;
-            let length = u64::try_from(session.facts.epoch_length.as_micros()).unwrap_or(u64::MAX);
+            let start = session.facts().started_wall_us;
+            let length = u64::try_from(session.facts().epoch_length.as_micros()).unwrap_or(u64::MAX);
             let over = start.saturating_add(u64::from(SESSION_HOURS) * 3_600_000_000).saturating_add(SLACK);
             let by_start = |epoch: Epoch| {
                 let at = start.saturating_add(u64::from(epoch.0).saturating_mul(length));
@@ -137,16 +152,13 @@ impl Archive {
                 let Ok(file) = self.epoch(id, *epoch).await else { continue };
                 let Ok(parsed) = EpochFile::parse(&file) else { continue };
                 // What does not hold is named when it is read; here it only has no time.
-                let Ok(opening) = session.facts.opening(&parsed.opening) else { continue };
+                let Ok(opening) = session.facts().opening(&parsed.opening) else { continue };
                 if opening.epoch == *epoch {
                     openings.push(opening);
                 }
-                if kept_bytes + file.len() <= KEPT {
-                    kept_bytes += file.len();
-                    kept.insert((id, *epoch), file);
-                }
+                kept.put(id, *epoch, file);
             }
-            for rounded in round(&openings, session.facts.epoch_length, from_us, to_us) {
+            for rounded in round(&openings, session.facts().epoch_length, from_us, to_us) {
                 let epochs = entries.iter().map(|(epoch, _)| *epoch).filter(|epoch| rounded.epochs.contains(*epoch));
                 let epochs: BTreeSet<_> = epochs.collect();
                 found.push(Piece { session: session.clone(), rounded, epochs: epochs.into_iter().collect() });
@@ -155,15 +167,19 @@ impl Archive {
         if found.is_empty() {
             return Err(refused.unwrap_or(ArchiveError::Nothing));
         }
-        found.sort_by_key(|piece| piece.rounded.from_wall_us);
-        kept.retain(|(id, epoch), _| {
-            found.iter().any(|piece| piece.session.facts.id == *id && piece.rounded.epochs.contains(*epoch))
-        });
-        Ok(Recording { pieces: found, kept, at: (0, 0), check: None, verdicts: Vec::new() })
+        Ok(Recording::new(found, kept))
     }
 }
 
 impl Recording {
+    pub(super) fn new(mut pieces: Vec<Piece>, mut kept: Kept) -> Self {
+        pieces.sort_by_key(|piece| piece.rounded.from_wall_us);
+        kept.files.retain(|(id, epoch), _| {
+            pieces.iter().any(|piece| piece.session.facts().id == *id && piece.rounded.epochs.contains(*epoch))
+        });
+        Self { pieces, kept, at: (0, 0), check: None, verdicts: Vec::new() }
+    }
+
     /// Spans of epochs, in order of time.
     pub fn pieces(&self) -> &[Piece] {
         &self.pieces
@@ -202,8 +218,8 @@ impl Recording {
                 continue;
             };
             self.at = (n, at + 1);
-            let id = piece.session.facts.id;
-            let file = match self.kept.remove(&(id, epoch)) {
+            let id = piece.session.facts().id;
+            let file = match self.kept.files.remove(&(id, epoch)) {
                 Some(file) => file,
                 None => match archive.epoch(id, epoch).await {
                     Ok(file) => file,
@@ -214,8 +230,8 @@ impl Recording {
             };
             let check = self.check.get_or_insert_with(|| start(piece, span));
             let Some((parsed, verdict)) = check.handle(epoch, &file) else { continue };
-            let Some(leaf) = piece.session.root.leaf(epoch) else { continue };
-            match open(&parsed, &piece.session.facts, &leaf) {
+            let Some(leaf) = piece.session.leaf(epoch) else { continue };
+            match open(&parsed, piece.session.facts(), &leaf) {
                 Ok(opened) => {
                     let (opening, mut units, mut unopened) = (verdict.opening, Vec::new(), opened.drops.total());
                     let at = |event: CameraEvent| WallEvent { event, wall_us: wall_us(&opening, event.at) };
@@ -254,10 +270,10 @@ impl Recording {
 }
 
 fn start(piece: &Piece, span: EpochSpan) -> SpanCheck {
-    SpanCheck::new(piece.session.facts.clone(), u64::from(span.first().0)..u64::from(span.end().0))
+    SpanCheck::new(piece.session.facts().clone(), u64::from(span.first().0)..u64::from(span.end().0))
 }
 
-fn is_absent(error: &ArchiveError) -> bool {
+pub(super) fn is_absent(error: &ArchiveError) -> bool {
     use doorframe_transport::moq::CarriageError;
     use doorframe_transport::store::StoreError;
     matches!(

@@ -90,13 +90,13 @@ enum Deed {
 
 /// How long something is good.
 #[derive(Clone, Copy, Debug)]
-enum Life {
+pub(super) enum Life {
     Ends(Duration),
     Never,
 }
 
 impl Life {
-    fn expiry(self, wall_us: u64) -> Expiry {
+    pub(super) fn expiry(self, wall_us: u64) -> Expiry {
         match self {
             Self::Ends(after) => {
                 Expiry::at(wall_us.saturating_add(u64::try_from(after.as_micros()).unwrap_or(u64::MAX)))
@@ -106,7 +106,7 @@ impl Life {
     }
 }
 
-fn parse_life(text: &str) -> Result<Life, String> {
+pub(super) fn parse_life(text: &str) -> Result<Life, String> {
     let wrong = || format!("{text:?} is not a time like 30d, 12h or never");
     if text == "never" {
         return Ok(Life::Never);
@@ -243,7 +243,7 @@ fn invite(vault: &Vault, device: &VerifyingKey, name: &DeviceName, out: Option<P
 }
 
 /// The device of a name or a fingerprint; a name that two have means neither.
-fn find(devices: &[Device], wanted: &str) -> Result<usize, VaultError> {
+pub(super) fn find(devices: &[Device], wanted: &str) -> Result<usize, VaultError> {
     let fits = |device: &Device| device.name.as_str() == wanted || device.signer.fingerprint() == wanted;
     let mut found = devices.iter().enumerate().filter(|(_, device)| fits(device)).map(|(at, _)| at);
     match (found.next(), found.next()) {
@@ -288,7 +288,7 @@ fn card(vault: &Vault) -> String {
     URL_SAFE_NO_PAD.encode(bytes.unwrap_or_default())
 }
 
-fn read_card(card: &str) -> Result<(VerifyingKey, DevicePublicKey, u32), Failure> {
+pub(super) fn read_card(card: &str) -> Result<(VerifyingKey, DevicePublicKey, u32), Failure> {
     let wrong =
         || Failure("this is not a device's card: copy it whole, as `doorframe devices card` prints it there".into());
     let bytes = URL_SAFE_NO_PAD.decode(card.trim()).map_err(|_| wrong())?;

@@ -1,7 +1,7 @@
 //! `doorframe list`.
 
 use super::Failure;
-use super::recordings::FromArgs;
+use super::from::FromArgs;
 use clap::Args;
 use doorframe::archive::{Archive, HourKept};
 use doorframe::transport::keys::SessionId;
@@ -34,11 +34,12 @@ struct Stretch {
 
 impl List {
     pub(super) async fn run(self) -> Result<(), Failure> {
-        let (link, mut archive) = self.from.open().await?;
+        let mut opened = self.from.open().await?;
+        let archive = &mut opened.archive;
         let zone = TimeZone::system();
         let hours = archive.hours().await.map_err(Failure::of)?;
         if let Some(day) = &self.day {
-            return show_day(&mut archive, &hours, day, &zone).await;
+            return show_day(archive, &hours, day, &zone).await;
         }
         let mut days: BTreeMap<String, (u64, u64, u64, u64)> = BTreeMap::new();
         for kept in &hours {
@@ -52,7 +53,7 @@ impl List {
             *day = (day.0 + epochs, day.1 + bytes, day.2.min(start), start.max(day.3));
         }
         let offset = hours.last().map_or_else(|| "+00:00".into(), |kept| when::offset(kept.hour.start_us(), &zone));
-        println!("Recordings of {}, times of this machine (UTC{offset}):\n", link.camera);
+        println!("Recordings of {}, times of this machine (UTC{offset}):\n", opened.camera);
         println!("  {:<12}{:<16}{:>10}{:>14}{:>10}", "day", "hours", "epochs", "of 24 h", "size");
         for (day, (epochs, bytes, first, last)) in &days {
             let hours = format!("{}-{}", clock(*first, &zone), clock(last + 3_600_000_000, &zone));

@@ -4,7 +4,10 @@ mod camera;
 mod demo;
 mod devices;
 mod export;
+mod from;
 mod grant;
+mod granted;
+mod grants;
 mod hub;
 mod join;
 mod list;
@@ -77,6 +80,8 @@ enum Command {
     Export(export::Export),
     /// Hand exactly some recordings to somebody, as one file and its key.
     Grant(grant::Grant),
+    /// List all that this device ever handed out.
+    Grants(grants::Grants),
     /// Open a file that was handed over.
     Open(open::Open),
     /// Say what a film, a file that was handed over, or a copied store proves.
@@ -92,7 +97,18 @@ impl Command {
     fn holds_keys(&self) -> bool {
         matches!(
             self,
-            Self::Demo(_) | Self::Camera(_) | Self::Watch(_) | Self::Page(_) | Self::Pair(_) | Self::Devices(_)
+            Self::Demo(_)
+                | Self::Camera(_)
+                | Self::Watch(_)
+                | Self::Page(_)
+                | Self::Pair(_)
+                | Self::Devices(_)
+                | Self::List(_)
+                | Self::Play(_)
+                | Self::Export(_)
+                | Self::Grant(_)
+                | Self::Grants(_)
+                | Self::Open(_)
         )
     }
 }
@@ -309,6 +325,7 @@ pub(crate) fn run() -> ExitCode {
             Command::Play(play) => play.run().await,
             Command::Export(export) => export.run().await,
             Command::Grant(grant) => grant.run().await,
+            Command::Grants(grants) => grants.run(),
             Command::Open(open) => open.run().await,
             Command::Verify(verify) => verify.run().await,
             Command::Protect(protect) => protect.run().await,

@@ -1,6 +1,7 @@
 //! `doorframe open`.
 
 use super::Failure;
+use super::granted::GrantedArgs;
 use super::recordings::{Footage, Player};
 use super::save::Save;
 use clap::Args;
@@ -13,29 +14,38 @@ use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub(super) struct Open {
-    /// The bundle that was handed over: CLIP.html or CLIP.dfb.
+    /// What was handed over: CLIP.html or CLIP.dfb, with its key; or CLIP.grant, for this device.
     file: PathBuf,
-    /// Its key, or the link that ends in it; - reads it from the standard input, out of other users' sight.
+    /// The bundle's key, or the link that ends in it; - reads it from the standard input, out of other users' sight.
     #[arg(long, value_name = "KEY")]
-    key: String,
+    key: Option<String>,
     /// Save what is in it: FILE.y4m (pictures), FILE.h264 or FILE.ivf (as it came).
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
     /// Show it at the speed at which it was filmed.
     #[arg(long)]
     play: bool,
+    #[command(flatten)]
+    granted: GrantedArgs,
 }
 
 impl Open {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let failed = |error| Failure(format!("cannot read {}: {error}", self.file.display()));
-        let mut text = self.key.clone();
+        let bytes = std::fs::read(&self.file).map_err(failed)?;
+        let speed = self.play.then_some(1.0);
+        if let [1, 6, ..] = bytes.as_slice() {
+            return self.granted.run(&self.file, &bytes, self.save.as_deref(), speed).await;
+        }
+        let Some(mut text) = self.key.clone() else {
+            return Err(Failure("a bundle needs its key: give it with --key".into()));
+        };
         if text == "-" {
             text.clear();
             std::io::stdin().read_line(&mut text).map_err(Failure::of)?;
         }
         let key: BundleKey = text.parse().map_err(Failure::of)?;
-        let bundle = bundle::parse(std::fs::read(&self.file).map_err(failed)?.into()).map_err(Failure::of)?;
+        let bundle = bundle::parse(bytes.into()).map_err(Failure::of)?;
         let device = key.device().map_err(Failure::of)?;
         let (granted, keys) = bundle.open(&device).map_err(Failure::of)?;
         let zone = TimeZone::system();
@@ -44,7 +54,7 @@ impl Open {
             Some(path) => Box::new(Save::create(path)?),
             None => Box::new(NoSink),
         };
-        let mut player = Player::new(sink, self.play.then_some(1.0), Footage::Others);
+        let mut player = Player::new(sink, speed, Footage::Others);
         let mut wrong: Vec<String> =
             bundle.check().parts.iter().flat_map(|part| &part.faults).map(ToString::to_string).collect();
         let mut span: Option<(u64, u64)> = None;

@@ -1,6 +1,6 @@
-//! What all commands on recordings share: where they are, of when, and how they are shown.
+//! What all commands on recordings share: of when they are, and how they are shown.
 
-use super::Failure;
+use super::{Failure, status};
 use clap::Args;
 use doorframe::archive::{Archive, Recording};
 use doorframe::codec::access_unit::{AccessUnit, Codec};
@@ -11,38 +11,11 @@ use doorframe::codec::h264::openh264::Openh264Decoder;
 use doorframe::codec::sandbox::{self, Sandboxed};
 use doorframe::codec::units::{Color, Size};
 use doorframe::codec::{Decoder, Picture};
-use doorframe::link::WatchLink;
-use doorframe::transport::identity::DeviceKey;
+use doorframe::link::Alias;
 use doorframe::viewer::Sink;
 use doorframe::{wall_us, when};
 use jiff::tz::TimeZone;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
-
-/// Where recordings are, and the keys to them.
-#[derive(Debug, Args)]
-pub(super) struct FromArgs {
-    /// The link that the camera printed, in quotes; - reads it from the standard input, out of other users' sight.
-    #[arg(long, value_name = "LINK")]
-    link: String,
-    /// A copy of the hub's recordings to read instead of asking the hub: the folder that --record named.
-    #[arg(long, value_name = "FOLDER")]
-    store: Option<PathBuf>,
-}
-
-impl FromArgs {
-    pub(super) async fn open(&self) -> Result<(WatchLink, Archive), Failure> {
-        let link: WatchLink = super::read_link(&self.link)?;
-        let archive = match &self.store {
-            Some(folder) => {
-                let keys = vec![DeviceKey::from_seed(*link.device).map_err(Failure::of)?];
-                Archive::open_folder(folder, &link.camera.to_string(), link.identity, keys).await
-            }
-            None => Archive::connect(&link).await,
-        };
-        Ok((link, archive.map_err(Failure::of)?))
-    }
-}
 
 /// Of when.
 #[derive(Debug, Args)]
@@ -89,6 +62,18 @@ pub(super) fn say_span(words: &str, recording: &Recording) {
             println!("  {} to {}", when::local(rounded.from_wall_us, &zone), when::local(rounded.to_wall_us, &zone));
         }
     }
+}
+
+/// What is handed out, for the journal: of which camera, and of when.
+pub(super) fn in_words(camera: &Alias, archive: &Archive, recording: &Recording) -> String {
+    let (from, to) = recording.span_us();
+    format!(
+        "camera {camera} ({}), {} to {}, {} epochs",
+        archive.camera().fingerprint(),
+        when::utc(from),
+        when::utc(to),
+        recording.len()
+    )
 }
 
 /// Names what is missing or wrong.
@@ -195,5 +180,42 @@ impl Player {
                 self.undecoded += 1;
             }
         }
+    }
+}
+
+/// Shows all of a recording, until it ends or Ctrl-C, and says what is wrong with it.
+pub(super) async fn show(recording: &mut Recording, archive: &mut Archive, mut player: Player) -> Result<(), Failure> {
+    let (mut line, mut rates, zone) = (status::StatusLine::new(), status::Rates::new(), TimeZone::system());
+    let end = status::until(None);
+    tokio::pin!(end);
+    let mut unopened = 0;
+    let played = async {
+        while let Some(played) = recording.next(archive).await.map_err(Failure::of)? {
+            unopened += played.unopened;
+            played.events.iter().for_each(|event| line.say(&status::recorded_event(event, &zone)));
+            for unit in &played.units {
+                player.show(&unit.unit, unit.wall_us).await;
+            }
+            let (fps, kbps) = rates.look(player.shown, player.bytes);
+            let at = played.units.last().map_or(played.opening.wall_us, |unit| unit.wall_us);
+            line.show(&format!("{}  {fps:4.1} fps  {kbps:5.0} kbit/s", when::local(at, &zone)));
+        }
+        Ok::<(), Failure>(())
+    };
+    tokio::select! {
+        result = played => result?,
+        () = &mut end => {}
+    }
+    drop(line);
+    println!("\n  {} pictures shown, {} not decoded, {unopened} not opened", player.shown, player.undecoded);
+    let faults: Vec<String> = recording.faults().map(ToString::to_string).collect();
+    say_gaps(&faults);
+    match (player.shown, faults.is_empty()) {
+        (0, _) => Err(Failure("no picture of that time could be decoded".into())),
+        (_, true) => {
+            println!("  all of it was signed by the camera, unchanged and whole");
+            Ok(())
+        }
+        (_, false) => Err(Failure("what was played is not all that the camera sealed: see above".into())),
     }
 }

@@ -210,7 +210,7 @@ fn said(statement: &Statement) -> Vec<u8> {
 impl ProofPart {
     /// A part without epochs.
     pub(super) fn of(piece: &Piece) -> Self {
-        let certificate = &piece.session.certificate;
+        let certificate = piece.session.certificate();
         Self {
             body: STANDARD.encode(certificate.body()),
             certificate: STANDARD.encode(certificate.signature()),

@@ -2,8 +2,8 @@
 
 use super::VaultError;
 use crate::state::{StateDir, StateError};
-use doorframe_transport::identity::SigningKey;
-use doorframe_transport::journal::{Deed, Details, Head, Journal, JournalRefused};
+use doorframe_transport::identity::{SigningKey, VerifyingKey};
+use doorframe_transport::journal::{Deed, Details, Head, Journal, JournalRefused, Survey};
 use std::fs;
 use std::io::Write as _;
 
@@ -28,6 +28,13 @@ pub(super) fn open(state: &StateDir, signer: &SigningKey) -> Result<Journal, Vau
         }
         checked => checked.map_err(failed),
     }
+}
+
+/// Reads all of it, whatever is wrong with it, and changes nothing. `noted` is a head that a person kept elsewhere.
+pub(super) fn survey(state: &StateDir, device: VerifyingKey, noted: Option<Head>) -> Result<Survey, VaultError> {
+    let bytes = state.read(JOURNAL)?.unwrap_or_default();
+    let known = [head(state)?, noted.unwrap_or(Head::START)];
+    Ok(Survey::of(&bytes, device, &known))
 }
 
 /// Whoever calls it holds the folder's lock and has just opened `journal`.

@@ -25,7 +25,7 @@ use crate::wall_us;
 use cameras::Cameras;
 use doorframe_transport::devices::{Change, CheckedList, Device, DeviceName, Expiry, HomeId, Role, Rotation, Update};
 use doorframe_transport::identity::{DeviceKey, SigningKey};
-use doorframe_transport::journal::{Deed, Details, Journal};
+use doorframe_transport::journal::{Deed, Details, Head, Journal, Survey};
 use generations::Generations;
 use std::fmt;
 use zeroize::Zeroizing;
@@ -144,6 +144,25 @@ impl Vault {
         let _held = self.state.lock()?;
         self.journal = journal::open(&self.state, &self.signer)?;
         journal::append(&self.state, &mut self.journal, deed, line(details)?, wall_us, &self.signer)
+    }
+
+    /// Everything that is wrong with the journal in `state`, also where a vault would not open for it; `None` if this device never had keys.
+    /// `noted` is a head that was kept elsewhere.
+    ///
+    /// # Errors
+    /// If a file cannot be read, or is no journal's head.
+    pub fn survey(state: &StateDir, noted: Option<Head>) -> Result<Option<Survey>, VaultError> {
+        if !Self::is_there(state) {
+            return Ok(None);
+        }
+        let _held = state.lock()?;
+        let signer = SigningKey::from_seed(&*state.secret(IDENTITY)?)?;
+        journal::survey(state, signer.verifying_key(), noted).map(Some)
+    }
+
+    /// Whether this device has keys, which [`open`](Self::open) makes the first time.
+    pub fn is_there(state: &StateDir) -> bool {
+        state.path(IDENTITY).exists()
     }
 
     /// The hub link that new cameras are given, if one was kept.

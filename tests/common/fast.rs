@@ -6,6 +6,7 @@ use bytes::Bytes;
 use doorframe::codec::AccessUnit;
 use doorframe::codec::access_unit::{Codec, Kind};
 use doorframe::codec::units::{MediaTime, Size, TemporalLayer, Uptime};
+use doorframe::recorder::{Recorder, RecorderStats};
 use doorframe::transport::Session;
 use doorframe::transport::events::CameraEvent;
 use doorframe::transport::identity::{DeviceKey, SigningKey};
@@ -161,4 +162,21 @@ pub(crate) async fn check(store: &Store, entries: &[EpochEntry], session: Sessio
         }
     }
     check.end()
+}
+
+/// Longest a test waits for anything; long, since machines are shared.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits until what the recorder counts is as wished, and gives it.
+pub(crate) async fn until(recorder: &Recorder, what: &str, wished: impl Fn(&RecorderStats) -> bool) -> RecorderStats {
+    let started = Instant::now();
+    loop {
+        let stats = recorder.stats();
+        if wished(&stats) {
+            return stats;
+        }
+        let state = recorder.state().borrow().clone();
+        assert!(started.elapsed() < PATIENCE, "no {what} within {PATIENCE:?}: {stats:?}, {state}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }

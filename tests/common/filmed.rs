@@ -8,7 +8,7 @@ use doorframe::codec::av1::rav1e::Rav1eEncoder;
 use doorframe::codec::encoder::{self, Encoder};
 use doorframe::codec::h264::openh264::Openh264Encoder;
 use doorframe::codec::units::{Bitrate, Color, FrameRate, Size, Uptime};
-use doorframe::transport::identity::{DeviceKey, SigningKey};
+use doorframe::transport::identity::{DeviceKey, DevicePublicKey, SigningKey};
 use doorframe::transport::keys::{Epoch, SessionId};
 use doorframe::transport::recorded::{EpochFile, RecordedTrack};
 use doorframe::transport::seed::Seed;
@@ -81,11 +81,22 @@ pub(crate) fn encoder(codec: Codec) -> Box<dyn Encoder> {
     }
 }
 
-/// A session of [`EPOCHS`] epochs, as a hub would have stored it.
+/// A session of [`EPOCHS`] epochs for [`owner`], as a hub would have stored it.
 pub(crate) async fn film(folder: &Path, codec: Codec, draw: u8, start_us: u64) -> SessionId {
+    film_for(owner().public(), folder, codec, draw, start_us).await
+}
+
+/// The same, for another device.
+pub(crate) async fn film_for(
+    device: &DevicePublicKey,
+    folder: &Path,
+    codec: Codec,
+    draw: u8,
+    start_us: u64,
+) -> SessionId {
     let store = Store::open(&Place::Folder(folder.into()), Patience::default()).await.unwrap();
     let shelf = Shelf::new("front-door").unwrap();
-    let config = Config::new(vec![owner().public().clone()]);
+    let config = Config::new(vec![device.clone()]);
     let boot = Uptime::from_micros(7);
     let (mut session, manifest) =
         Session::start(config, &identity(), Seed::from_os_random([draw; 32]), boot, start_us).unwrap();

@@ -8,7 +8,7 @@ use crate::devices::{
 use crate::events;
 use crate::grant::{self, Grant};
 use crate::identity::{DeviceKey, SigningKey, hash};
-use crate::journal::{Head, Journal};
+use crate::journal::{Head, Journal, Survey};
 use crate::keys::{Depth, Epoch, EpochKeys, Node, SessionId};
 use crate::manifest::{Closing, DeviceListRef, Opening, SessionFacts, SessionManifest};
 use crate::pairing::{CameraPairing, Exporter, Message, OwnerPairing, PairingSecret, TRIES};
@@ -114,7 +114,11 @@ pub fn check_events(plaintext: &[u8]) {
 /// A journal that holds is, entry by entry, what its device would write.
 pub fn check_journal(records: &[u8]) {
     let Ok(key) = SigningKey::from_seed(&[1; 32]) else { return };
-    let Ok(journal) = Journal::check(records, key.verifying_key(), Head::START) else { return };
+    let checked = Journal::check(records, key.verifying_key(), Head::START);
+    let survey = Survey::of(records, key.verifying_key(), &[]);
+    assert_eq!(survey.faults.first(), checked.as_ref().err());
+    let Ok(journal) = checked else { return };
+    assert_eq!(survey.entries, journal.entries());
     let mut again = Journal::new(key.verifying_key());
     let mut written = Vec::new();
     for entry in journal.entries() {

@@ -3,6 +3,10 @@
 //! Each entry is signed by the device and names the one before, so that none can be taken out, put in, moved or changed. That the newest
 //! ones were cut off shows only to whoever noted a [`Head`] elsewhere.
 
+mod survey;
+
+pub use survey::Survey;
+
 use crate::identity::{Hash, SigningKey, VerifyingKey, hash};
 use crate::manifest::{sign, verified};
 use crate::parse::{Reader, RecordError, is_line};
@@ -290,22 +294,22 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn key() -> SigningKey {
+    pub(super) fn key() -> SigningKey {
         SigningKey::from_seed(&[1; 32]).unwrap()
     }
 
-    fn device() -> VerifyingKey {
+    pub(super) fn device() -> VerifyingKey {
         key().verifying_key()
     }
 
-    fn details(text: &str) -> Details {
+    pub(super) fn details(text: &str) -> Details {
         Details::new(text).unwrap()
     }
 
     const DEEDS: [Deed; 5] = [Deed::Granted, Deed::Exported, Deed::Bundled, Deed::ListChanged, Deed::Answered];
 
     /// A journal of five entries, and each one's record.
-    fn five() -> (Journal, Vec<Vec<u8>>) {
+    pub(super) fn five() -> (Journal, Vec<Vec<u8>>) {
         let mut journal = Journal::new(device());
         let records = DEEDS
             .iter()

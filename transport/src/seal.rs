@@ -1,21 +1,17 @@
 //! SFrame (RFC 9605) on aws-lc-rs: the only code that touches a media AEAD.
 //!
 //! KID is the epoch, CTR the position in it, and metadata is empty: what an object belongs to is bound by its key
-//! (`docs/wire.md` §7). The `sframe` crate writes headers and labels; AES-GCM and ChaCha20-Poly1305 come from aws-lc-rs through a
-//! backend of ours.
+//! (`docs/wire.md` §7). The `sframe` crate writes headers and labels; AES-GCM and ChaCha20-Poly1305 come from aws-lc-rs. A plaintext
+//! is written where it is sealed, and opened from one buffer to another: no bytes are copied in between.
 
 use crate::keys::{Epoch, EpochKeys};
-use aws_lc_rs::aead::{AES_256_GCM, Aad, Algorithm, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
+use aws_lc_rs::aead::{AES_256_GCM, Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
+use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::hkdf::{HKDF_SHA512, KeyType, Salt};
 use bytes::Bytes;
-use sframe::crypto::{
-    AeadDecrypt, AeadEncrypt, DecryptionBufferView, EncryptionBufferView, KeyDerivation, get_hkdf_key_expand_label,
-    get_hkdf_salt_expand_label,
-};
-use sframe::error::SframeError;
-use sframe::frame::{EncryptedFrameView, MediaFrameView, MonotonicCounter};
+use sframe::crypto::{get_hkdf_key_expand_label, get_hkdf_salt_expand_label};
+use sframe::frame::EncryptedFrameView;
 use sframe::header::{Counter, KeyId, SframeHeader};
-use sframe::key::{GenericDecryptionKey, GenericEncryptionKey};
 use std::fmt;
 use thiserror::Error;
 use zeroize::Zeroizing;
@@ -80,46 +76,37 @@ pub enum SealError {
 
 /// Seals one track of one epoch: each object under the next counter, so that none is ever used twice.
 pub struct Sealer {
-    key: SealKey,
-    counter: MonotonicCounter,
+    secret: Secret,
+    epoch: Epoch,
     sealed: u32,
-}
-
-enum SealKey {
-    Aes(GenericEncryptionKey<Backend<AES>, Backend<AES>>),
-    ChaCha(GenericEncryptionKey<Backend<CHACHA>, Backend<CHACHA>>),
 }
 
 impl Sealer {
     /// Takes the keys: a second sealer of the same epoch would start at the same counter.
     pub fn new(suite: Suite, keys: EpochKeys) -> Self {
-        let (kid, base) = (KeyId::from(keys.epoch.0), keys.key.bytes());
-        // Deriving fails only for a suite a backend refuses, and these refuse none.
-        let key = match suite {
-            Suite::Aes256Gcm => GenericEncryptionKey::derive_from(CARRIER, kid, base).map(SealKey::Aes),
-            Suite::ChaCha20Poly1305 => GenericEncryptionKey::derive_from(CARRIER, kid, base).map(SealKey::ChaCha),
-        };
-        let key = key.unwrap_or_else(|_| unreachable!("both backends take every key of 32 bytes"));
-        Self { key, counter: MonotonicCounter::default(), sealed: 0 }
+        Self { secret: Secret::derive(suite, keys.epoch.0.into(), keys.key.bytes()), epoch: keys.epoch, sealed: 0 }
     }
 
     /// Seals the next object of the epoch.
+    ///
+    /// # Errors
+    /// [`SealError::Refused`] for a payload no AEAD takes.
+    pub fn seal(&mut self, plaintext: &[u8]) -> Result<Bytes, SealError> {
+        self.seal_with(plaintext.len(), |object| object.extend_from_slice(plaintext))
+    }
+
+    /// Seals the next object of the epoch where `write` puts its plaintext, behind what is there already: `len` bytes, or more memory is taken.
     ///
     /// Costs one allocation of the object's size and one pass of the AEAD.
     ///
     /// # Errors
     /// [`SealError::Refused`] for a payload no AEAD takes.
-    pub fn seal(&mut self, plaintext: &[u8]) -> Result<Bytes, SealError> {
-        let refused = |_| SealError::Refused(plaintext.len());
-        let frame = MediaFrameView::try_new(&mut self.counter, plaintext).map_err(refused)?;
-        let mut object = Vec::with_capacity(plaintext.len() + SframeHeader::new(u64::MAX, u64::MAX).len() + TAG);
-        match &self.key {
-            SealKey::Aes(key) => frame.encrypt_into(key, &mut object).map(drop),
-            SealKey::ChaCha(key) => frame.encrypt_into(key, &mut object).map(drop),
-        }
-        .map_err(refused)?;
-        self.sealed += 1;
-        Ok(Bytes::from(object))
+    pub fn seal_with(&mut self, len: usize, write: impl FnOnce(&mut Vec<u8>)) -> Result<Bytes, SealError> {
+        let refused = |_| SealError::Refused(len);
+        let header = SframeHeader::new(self.epoch.0.into(), self.sealed.into());
+        // Counted before it is used: whatever comes of it, not again.
+        self.sealed = self.sealed.checked_add(1).ok_or(Unspecified).map_err(refused)?;
+        self.secret.seal(&header, &[], len, write).map(Bytes::from).map_err(refused)
     }
 
     /// Objects sealed so far: the position of the next one.
@@ -137,24 +124,13 @@ impl fmt::Debug for Sealer {
 /// Opens one track of one epoch, in any order. Does not look for replays: that is [`Viewer`](crate::Viewer)'s.
 pub struct Opener {
     epoch: Epoch,
-    key: OpenKey,
-}
-
-enum OpenKey {
-    Aes(GenericDecryptionKey<Backend<AES>, Backend<AES>>),
-    ChaCha(GenericDecryptionKey<Backend<CHACHA>, Backend<CHACHA>>),
+    secret: Secret,
 }
 
 impl Opener {
     /// An opener of the epoch and track that `keys` are for.
     pub fn new(suite: Suite, keys: &EpochKeys) -> Self {
-        let (kid, base) = (KeyId::from(keys.epoch.0), keys.key.bytes());
-        let key = match suite {
-            Suite::Aes256Gcm => GenericDecryptionKey::derive_from(CARRIER, kid, base).map(OpenKey::Aes),
-            Suite::ChaCha20Poly1305 => GenericDecryptionKey::derive_from(CARRIER, kid, base).map(OpenKey::ChaCha),
-        };
-        let key = key.unwrap_or_else(|_| unreachable!("both backends take every key of 32 bytes"));
-        Self { epoch: keys.epoch, key }
+        Self { epoch: keys.epoch, secret: Secret::derive(suite, keys.epoch.0.into(), keys.key.bytes()) }
     }
 
     /// Opens an object into `plaintext` (whose old contents go) and gives its position in the epoch.
@@ -162,31 +138,27 @@ impl Opener {
     /// # Errors
     /// If it is malformed, of another epoch, or does not open; `plaintext` is then empty.
     pub fn open(&self, object: &[u8], plaintext: &mut Vec<u8>) -> Result<u64, OpenError> {
-        plaintext.clear();
+        let opened = self.open_into(object, plaintext);
+        if opened.is_err() {
+            plaintext.clear();
+        }
+        opened
+    }
+
+    fn open_into(&self, object: &[u8], plaintext: &mut Vec<u8>) -> Result<u64, OpenError> {
         let frame = EncryptedFrameView::try_new(object).map_err(|_| OpenError::Malformed)?;
         let (kid, counter) = (frame.header().key_id(), frame.header().counter());
         if kid != u64::from(self.epoch.0) {
             return Err(OpenError::Epoch { given: kid, wanted: self.epoch });
         }
-        if frame.cipher_text().len() < TAG {
-            return Err(OpenError::Malformed);
-        }
-        // The crate decrypts with the header in front and shows the payload as a part of the buffer.
-        let opened = match &self.key {
-            OpenKey::Aes(key) => frame.decrypt_into(key, plaintext).map(|f| f.payload().len()),
-            OpenKey::ChaCha(key) => frame.decrypt_into(key, plaintext).map(|f| f.payload().len()),
-        };
-        match opened {
-            Ok(len) => {
-                let start = plaintext.len().saturating_sub(len);
-                plaintext.drain(..start);
-                Ok(counter)
-            }
-            Err(_) => {
-                plaintext.clear();
-                Err(OpenError::Unopened)
-            }
-        }
+        let (sealed, tag) = frame.cipher_text().split_last_chunk::<TAG>().ok_or(OpenError::Malformed)?;
+        let (header, _) = object.split_at_checked(frame.header().len()).ok_or(OpenError::Malformed)?;
+        // What is there of an earlier object is written over, and need not be made zero first.
+        plaintext.resize(sealed.len(), 0);
+        let Secret { key, .. } = &self.secret;
+        let opened =
+            key.open_separate_gather(self.secret.nonce(counter), Aad::from(header), sealed, tag, plaintext.as_mut());
+        opened.map(|()| counter).map_err(|_| OpenError::Unopened)
     }
 }
 
@@ -197,26 +169,63 @@ impl fmt::Debug for Opener {
 }
 
 const TAG: usize = 16;
-const AES: u16 = Suite::Aes256Gcm.id();
-const CHACHA: u16 = Suite::ChaCha20Poly1305.id();
 /// Both our suites have this one's lengths (key 32, nonce 12, tag 16, hash 64), which is all the crate asks of it.
 const CARRIER: sframe::CipherSuite = sframe::CipherSuite::AesGcm256Sha512;
 
-/// aws-lc-rs for suite number `SUITE`, with the key schedule made once an epoch.
-struct Backend<const SUITE: u16>;
-
-/// Key and salt of RFC 9605 §4.4.2. aws-lc zeroizes its key when it is freed.
+/// Key and salt of RFC 9605 §4.4.2, the key's schedule made once an epoch. aws-lc zeroizes its key when it is freed.
 struct Secret {
     key: LessSafeKey,
     salt: Zeroizing<[u8; 12]>,
 }
 
 impl Secret {
+    fn derive(suite: Suite, kid: KeyId, base_key: &[u8]) -> Self {
+        let algorithm = match suite {
+            Suite::Aes256Gcm => &AES_256_GCM,
+            Suite::ChaCha20Poly1305 => &CHACHA20_POLY1305,
+        };
+        let prk = Salt::new(HKDF_SHA512, b"").extract(base_key);
+        let expand = |label: Vec<u8>, out: &mut [u8]| {
+            let label = of_suite(suite, label);
+            prk.expand(&[&label], Length(out.len())).and_then(|okm| okm.fill(out))
+        };
+        let (mut key, mut salt) = (Zeroizing::new([0; 32]), Zeroizing::new([0; 12]));
+        let made = expand(get_hkdf_key_expand_label(kid, CARRIER), key.as_mut())
+            .and_then(|()| expand(get_hkdf_salt_expand_label(kid, CARRIER), salt.as_mut()))
+            .and_then(|()| UnboundKey::new(algorithm, key.as_ref()));
+        // HKDF gives up to 255 blocks, and the key is as long as the algorithm's.
+        let key = made.unwrap_or_else(|_| unreachable!("32 and 12 bytes can be expanded, and 32 are a key"));
+        Self { key: LessSafeKey::new(key), salt }
+    }
+
     /// `salt XOR CTR` (RFC 9605 §4.4.3).
     fn nonce(&self, counter: Counter) -> Nonce {
         let mut nonce = *self.salt;
         nonce.iter_mut().rev().zip(counter.to_be_bytes().iter().rev()).for_each(|(n, c)| *n ^= c);
         Nonce::assume_unique_for_key(nonce)
+    }
+
+    /// The whole ciphertext: header, what is sealed, tag.
+    fn seal(
+        &self,
+        header: &SframeHeader,
+        metadata: &[u8],
+        len: usize,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<Vec<u8>, Unspecified> {
+        let mut object = Vec::with_capacity(header.len() + len + TAG);
+        object.resize(header.len(), 0);
+        header.serialize(object.as_mut_slice()).map_err(|_| Unspecified)?;
+        write(&mut object);
+        let (head, plaintext) = object.split_at_mut_checked(header.len()).ok_or(Unspecified)?;
+        let nonce = self.nonce(header.counter());
+        let tag = if metadata.is_empty() {
+            self.key.seal_in_place_separate_tag(nonce, Aad::from(&*head), plaintext)?
+        } else {
+            self.key.seal_in_place_separate_tag(nonce, Aad::from([head, metadata].concat()), plaintext)?
+        };
+        object.extend_from_slice(tag.as_ref());
+        Ok(object)
     }
 }
 
@@ -228,81 +237,11 @@ impl KeyType for Length {
     }
 }
 
-impl<const SUITE: u16> Backend<SUITE> {
-    const ALGORITHM: &'static Algorithm = if SUITE == CHACHA { &CHACHA20_POLY1305 } else { &AES_256_GCM };
-
-    /// The crate's label ends in its suite's number; ours goes there instead.
-    fn label(mut label: Vec<u8>) -> Vec<u8> {
-        label.truncate(label.len().saturating_sub(2));
-        label.extend_from_slice(&SUITE.to_be_bytes());
-        label
-    }
-}
-
-impl<const SUITE: u16> TryFrom<sframe::CipherSuite> for Backend<SUITE> {
-    type Error = SframeError;
-
-    fn try_from(_: sframe::CipherSuite) -> Result<Self, SframeError> {
-        Ok(Self)
-    }
-}
-
-impl<const SUITE: u16> KeyDerivation for Backend<SUITE> {
-    type Secret = Secret;
-
-    fn expand_from<M, K>(suite: sframe::CipherSuite, key_material: M, key_id: K) -> Result<Secret, SframeError>
-    where
-        M: AsRef<[u8]>,
-        K: Into<KeyId>,
-    {
-        let failed = |_| SframeError::KeyDerivationFailure;
-        let key_id = key_id.into();
-        let prk = Salt::new(HKDF_SHA512, b"").extract(key_material.as_ref());
-        let mut key = Zeroizing::new([0; 32]);
-        let label = Self::label(get_hkdf_key_expand_label(key_id, suite));
-        prk.expand(&[&label], Length(32)).and_then(|okm| okm.fill(key.as_mut())).map_err(failed)?;
-        let mut salt = Zeroizing::new([0; 12]);
-        let label = Self::label(get_hkdf_salt_expand_label(key_id, suite));
-        prk.expand(&[&label], Length(12)).and_then(|okm| okm.fill(salt.as_mut())).map_err(failed)?;
-        let key = UnboundKey::new(Self::ALGORITHM, key.as_ref()).map_err(failed)?;
-        Ok(Secret { key: LessSafeKey::new(key), salt })
-    }
-}
-
-impl<const SUITE: u16> AeadEncrypt for Backend<SUITE> {
-    type Secret = Secret;
-
-    fn encrypt<'a, B>(&self, secret: &Secret, buffer: B, counter: Counter) -> Result<(), SframeError>
-    where
-        B: Into<EncryptionBufferView<'a>>,
-    {
-        let view = buffer.into();
-        let tag = secret
-            .key
-            .seal_in_place_separate_tag(secret.nonce(counter), Aad::from(&*view.aad), view.data)
-            .map_err(|_| SframeError::EncryptionFailure)?;
-        if view.tag.len() != tag.as_ref().len() {
-            return Err(SframeError::EncryptionFailure);
-        }
-        view.tag.copy_from_slice(tag.as_ref());
-        Ok(())
-    }
-}
-
-impl<const SUITE: u16> AeadDecrypt for Backend<SUITE> {
-    type Secret = Secret;
-
-    fn decrypt<'a, B>(&self, secret: &Secret, buffer: B, counter: Counter) -> Result<(), SframeError>
-    where
-        B: Into<DecryptionBufferView<'a>>,
-    {
-        let view = buffer.into();
-        secret
-            .key
-            .open_in_place(secret.nonce(counter), Aad::from(&*view.aad), view.data)
-            .map_err(|_| SframeError::DecryptionFailure)?;
-        Ok(())
-    }
+/// The crate's label ends in its suite's number; ours goes there instead.
+fn of_suite(suite: Suite, mut label: Vec<u8>) -> Vec<u8> {
+    label.truncate(label.len().saturating_sub(2));
+    label.extend_from_slice(&suite.id().to_be_bytes());
+    label
 }
 
 #[cfg(test)]
@@ -330,12 +269,11 @@ mod tests {
         let metadata = hex("4945544620534672616d65205747");
         let plaintext = hex("64726166742d696574662d736672616d652d656e63");
         let wanted = hex("990123456794f509d36e9beacb0e261d99c7d1e972f1fed787d4049f17ca21353c1cc24d56ceabced279");
-        let key = GenericEncryptionKey::<Backend<AES>, Backend<AES>>::derive_from(CARRIER, kid, &base_key).unwrap();
-        let mut counter = MonotonicCounter::with_start_value(ctr, u64::MAX);
-        let frame = MediaFrameView::try_with_meta_data(&mut counter, &plaintext, &metadata).unwrap();
-        let mut out = Vec::new();
-        frame.encrypt_into(&key, &mut out).unwrap();
-        assert!(out.ends_with(&wanted[5..]), "{out:02x?}");
+        let secret = Secret::derive(Suite::Aes256Gcm, kid, &base_key);
+        let header = SframeHeader::new(kid, ctr);
+        let out =
+            secret.seal(&header, &metadata, plaintext.len(), |object| object.extend_from_slice(&plaintext)).unwrap();
+        assert_eq!(out, wanted);
     }
 
     proptest! {

@@ -110,7 +110,6 @@ pub struct Session {
     tracks: Vec<TrackName>,
     current: Option<OpenEpoch>,
     previous: Hash,
-    plaintext: Zeroizing<Vec<u8>>,
 }
 
 struct OpenEpoch {
@@ -121,9 +120,18 @@ struct OpenEpoch {
 
 impl OpenEpoch {
     fn seal(&mut self, track: TrackName, plaintext: &[u8]) -> Result<Bytes, SessionError> {
+        self.seal_with(track, plaintext.len(), |object| object.extend_from_slice(plaintext))
+    }
+
+    fn seal_with(
+        &mut self,
+        track: TrackName,
+        len: usize,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<Bytes, SessionError> {
         let found = self.tracks.iter_mut().find(|(name, ..)| *name == track);
         let (_, sealer, chain) = found.ok_or(SessionError::Track(track))?;
-        let object = sealer.seal(plaintext)?;
+        let object = sealer.seal_with(len, write)?;
         chain.add(&object);
         Ok(object)
     }
@@ -176,7 +184,6 @@ impl Session {
             tracks,
             current: None,
             previous: [0; 32],
-            plaintext: Zeroizing::new(Vec::new()),
             facts,
         };
         Ok((session, manifest.into()))
@@ -274,8 +281,8 @@ impl Session {
         if !track.is_media() {
             return Err(SessionError::Track(track));
         }
-        unit::emit(unit, encoded_after, &mut self.plaintext);
-        current.seal(track, &self.plaintext)
+        let len = unit::HEADER + unit.data.len();
+        current.seal_with(track, len, |object| unit::append(unit, encoded_after, object))
     }
 
     /// Seals what happened in the epoch begun last: the one object of track `event`, of one size whether anything did or not. To be

@@ -24,6 +24,11 @@ pub struct MediaUnit {
 /// Writes the plaintext of `unit` to `out`, whose old contents go.
 pub fn emit(unit: &AccessUnit, encoded_after: Duration, out: &mut Vec<u8>) {
     out.clear();
+    append(unit, encoded_after, out);
+}
+
+/// Writes the plaintext of `unit`, of [`HEADER`] and its data's length, behind what `out` has.
+pub fn append(unit: &AccessUnit, encoded_after: Duration, out: &mut Vec<u8>) {
     out.reserve(HEADER + unit.data.len());
     out.push(match unit.codec {
         Codec::Av1 => 2,

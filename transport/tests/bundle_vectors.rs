@@ -4,6 +4,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
+#[path = "common/vectors.rs"]
+mod vectors;
+
 use bytes::Bytes;
 use doorframe_codec::AccessUnit;
 use doorframe_codec::access_unit::{Codec, Kind};
@@ -19,23 +22,11 @@ use doorframe_transport::seed::Seed;
 use doorframe_transport::session::{Config, EPOCH, Session};
 use doorframe_transport::track::TrackName;
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
+use vectors::{hex, unhex};
 
 const WALL: u64 = 1_795_000_000_000_000;
-
-fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../vectors/bundle")
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
-}
-
-fn unhex(value: &Value) -> Vec<u8> {
-    let text = value.as_str().unwrap();
-    (0..text.len() / 2).map(|i| u8::from_str_radix(&text[2 * i..2 * i + 2], 16).unwrap()).collect()
-}
 
 /// What a reader finds first.
 fn read(vector: &Value) -> &'static str {
@@ -70,21 +61,7 @@ fn read(vector: &Value) -> &'static str {
 
 #[test]
 fn every_bundle_is_read_as_it_says() {
-    if std::env::var_os("DOORFRAME_WRITE_VECTORS").is_some() {
-        write();
-    }
-    let mut files: Vec<_> = std::fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.sort();
-    assert!(files.len() >= 10, "only {} vectors", files.len());
-    let mut wrong = Vec::new();
-    for path in files {
-        let vector: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-        let (expect, found) = (vector["expect"].as_str().unwrap(), read(&vector));
-        if expect != found {
-            wrong.push(format!("{}: expected {expect}, found {found}", path.display()));
-        }
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    vectors::all("bundle", 18, write, |vector| vec![read(vector)]);
 }
 
 fn key(seed: u8) -> SigningKey {
@@ -139,9 +116,17 @@ fn grant(session: &SessionOpened, first: u32, end: u32, granter: u8) -> Grant {
     Grant::emit(&parts, device(45).public(), &key(granter), terms, Seed::from_os_random([46; 32])).unwrap()
 }
 
+/// Signs what the maker changed.
+fn resign(bundle: &mut [u8], maker: u8) {
+    let (signed, signature) = bundle.split_last_chunk_mut::<64>().unwrap();
+    let key = aws_lc_rs::signature::Ed25519KeyPair::from_seed_unchecked(&[maker; 32]).unwrap();
+    let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, signed);
+    let message = [b"doorframe/1 bundle".as_slice(), hash.as_ref()].concat();
+    signature.copy_from_slice(key.sign(&message).as_ref());
+}
+
 fn write() {
     let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/bundle");
-    std::fs::create_dir_all(folder()).unwrap();
     std::fs::create_dir_all(&seeds).unwrap();
     let (session, files) = record(43, 41);
     let (other, other_files) = record(44, 41);
@@ -157,8 +142,7 @@ fn write() {
         if expect == "ok" {
             vector["units"] = json!(units);
         }
-        let text = serde_json::to_string_pretty(&vector).unwrap() + "\n";
-        std::fs::write(folder().join(format!("{name}.json")), text).unwrap();
+        vectors::save("bundle", name, &vector);
     };
     save("whole", "three epochs of four, handed over", "ok", &good, 45);
     save("other-key", "with the key of another bundle", "other key", &good, 49);
@@ -178,6 +162,26 @@ fn write() {
     };
     save("epoch-missing", "the maker left an epoch out", "faults", &changed(&|part| drop(part.files.remove(1))), 45);
     save("tail-missing", "the maker left the last epoch out", "faults", &changed(&|part| drop(part.files.pop())), 45);
+    save(
+        "epoch-twice",
+        "the maker put an epoch in twice, for another",
+        "malformed",
+        &changed(&|part| part.files[1] = part.files[0].clone()),
+        45,
+    );
+    save(
+        "epochs-exchanged",
+        "the maker exchanged two epochs",
+        "malformed",
+        &changed(&|part| part.files.swap(0, 1)),
+        45,
+    );
+    // The body of the session manifest, 132 bytes, says when the session began.
+    let body = good.windows(132).position(|at| at == whole.certificate.body()).unwrap();
+    let mut forged = good.to_vec();
+    forged[body + 60] ^= 1;
+    resign(&mut forged, 44);
+    save("manifest-forged", "the maker changed when the session began, and signed", "uncertified", &forged, 45);
     let within = |change: &dyn Fn(&mut Vec<Bytes>)| {
         changed(&|part| {
             let mut file = EpochFile::parse(&part.files[1].1).unwrap();

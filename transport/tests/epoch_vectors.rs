@@ -4,6 +4,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
+#[path = "common/vectors.rs"]
+mod vectors;
+
 use bytes::Bytes;
 use doorframe_codec::AccessUnit;
 use doorframe_codec::access_unit::{Codec, Kind};
@@ -17,25 +20,9 @@ use doorframe_transport::session::{Config, EPOCH, Session};
 use doorframe_transport::track::TrackName;
 use doorframe_transport::unit;
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
-
-fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../vectors/epoch")
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
-}
-
-fn unhex(value: &Value) -> Vec<u8> {
-    let text = value.as_str().unwrap();
-    (0..text.len() / 2).map(|i| u8::from_str_radix(&text[2 * i..2 * i + 2], 16).unwrap()).collect()
-}
-
-fn array<const N: usize>(value: &Value) -> [u8; N] {
-    unhex(value).try_into().unwrap()
-}
+use vectors::{array, hex, unhex};
 
 fn name(fault: &Fault) -> &'static str {
     match fault {
@@ -78,21 +65,7 @@ fn read(vector: &Value) -> &'static str {
 
 #[test]
 fn every_recorded_span_is_read_as_it_says() {
-    if std::env::var_os("DOORFRAME_WRITE_VECTORS").is_some() {
-        write();
-    }
-    let mut files: Vec<_> = std::fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.sort();
-    assert!(files.len() >= 10, "only {} vectors", files.len());
-    let mut wrong = Vec::new();
-    for path in files {
-        let vector: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-        let (expect, found) = (vector["expect"].as_str().unwrap(), read(&vector));
-        if expect != found {
-            wrong.push(format!("{}: expected {expect}, found {found}", path.display()));
-        }
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    vectors::all("epoch", 10, write, |vector| vec![read(vector)]);
 }
 
 /// Three epochs of one camera run; `draw` chooses which.
@@ -156,8 +129,7 @@ fn write() {
         change(vector["kept"].as_array_mut().unwrap());
         vector["about"] = json!(about);
         vector["expect"] = json!(expect);
-        let text = serde_json::to_string_pretty(&vector).unwrap() + "\n";
-        std::fs::write(folder().join(format!("rust-{name}.json")), text).unwrap();
+        vectors::save("epoch", &format!("rust-{name}"), &vector);
     };
     // What is kept as epoch 1, the store's hash mended.
     let instead = |change: &dyn Fn(&mut EpochFile)| {

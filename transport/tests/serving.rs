@@ -2,66 +2,18 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
+#[path = "common/relay.rs"]
+mod relay;
+
 use bytes::Bytes;
-use doorframe_transport::moq::{
-    Broadcast, CarriageError, Connection, Dial, FetchLimits, Node, Requests, Trust, client_endpoint, dial, relay,
-    server_endpoint,
-};
-use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256};
+use doorframe_transport::moq::{Broadcast, CarriageError, FetchLimits, Node, Requests};
+use relay::Relay;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// Long, since machines are shared.
 const PATIENCE: FetchLimits = FetchLimits { time: Duration::from_secs(60), bytes: 40 << 20, priority: 50 };
-
-struct Relay {
-    node: Arc<Node>,
-    to: Dial,
-    endpoint: quinn::Endpoint,
-}
-
-impl Relay {
-    fn start() -> Self {
-        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
-        let certificate = CertificateParams::new(vec!["localhost".into()]).unwrap().self_signed(&key).unwrap();
-        let der = certificate.der().clone();
-        let mut hash = [0; 32];
-        hash.copy_from_slice(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &der).as_ref());
-        let private = rustls::pki_types::PrivatePkcs8KeyDer::from(key.serialize_der());
-        let endpoint = server_endpoint(([127, 0, 0, 1], 0).into(), der, private.into()).unwrap();
-        let url = format!("https://127.0.0.1:{}/home", endpoint.local_addr().unwrap().port());
-        let node = Arc::new(Node::new());
-        let (door, shared) = (endpoint.clone(), node.clone());
-        tokio::spawn(async move {
-            while let Some(incoming) = door.accept().await {
-                let node = shared.clone();
-                tokio::spawn(async move {
-                    let access = relay::Access {
-                        scope: "home".into(),
-                        publish: vec![String::new()],
-                        subscribe: vec![String::new()],
-                        expires_in: Duration::from_secs(600),
-                    };
-                    relay::receive(incoming).await.unwrap().admit(&node, &access).await;
-                });
-            }
-        });
-        Self { node, to: Dial { url: url.parse().unwrap(), trust: Trust::Pinned(hash) }, endpoint }
-    }
-
-    async fn join(&self) -> (Node, Connection) {
-        let node = Node::new();
-        let connection = dial(&client_endpoint().unwrap(), &node, &self.to).await.unwrap();
-        (node, connection)
-    }
-}
-
-impl Drop for Relay {
-    fn drop(&mut self) {
-        self.endpoint.close(0_u32.into(), b"over");
-    }
-}
 
 fn answer(group: u64) -> Vec<Bytes> {
     (0..3_u64).map(|n| Bytes::from(vec![(group + n) as u8; 70_000 + n as usize])).collect()
