@@ -1,6 +1,8 @@
 //! One session on the air: its tracks, its epochs, and what must be written when one of them begins and ends.
 
 use super::home::CameraHome;
+use super::sealed::Sealed;
+use super::spool::Intake;
 use super::{CameraConfig, CameraError};
 use crate::state::random32;
 use crate::wall_us;
@@ -10,6 +12,7 @@ use doorframe_transport::keys::Epoch;
 use doorframe_transport::moq::{Broadcast, CarriageError, GroupWriter, Node, TrackWriter};
 use doorframe_transport::seed::Seed;
 use doorframe_transport::session::Config as SessionConfig;
+use doorframe_transport::track::TrackName;
 
 /// One session on the air.
 pub(super) struct Live {
@@ -17,6 +20,9 @@ pub(super) struct Live {
     manifest: TrackWriter,
     video: TrackWriter,
     open: Option<(GroupWriter, GroupWriter)>,
+    /// The open epoch once more, as it is kept until the hub has it.
+    sealed: Option<Sealed>,
+    spool: Intake,
     /// Epoch begun last.
     last: Option<Epoch>,
     /// When it has to end, by the wall clock: an expiry passes then.
@@ -33,7 +39,13 @@ const VIDEO: u8 = 100;
 
 impl Live {
     /// Starts a session and publishes its manifest before the first frame.
-    pub(super) fn start(config: &CameraConfig, node: &Node, draw: u64, now: Uptime) -> Result<Self, CameraError> {
+    pub(super) fn start(
+        config: &CameraConfig,
+        node: &Node,
+        spool: Intake,
+        draw: u64,
+        now: Uptime,
+    ) -> Result<Self, CameraError> {
         let seed = Seed::mix(random32()?, &config.device_secret, draw);
         // One moment for both: who checks the session counts those whose expiry was not over at its start.
         let wall = wall_us();
@@ -48,6 +60,7 @@ impl Live {
             (until, revision) = (to.until, to.revision);
         }
         let (session, manifest) = Session::start(session_config, &config.identity, seed, now, wall)?;
+        spool.handle_session(session.id(), manifest.clone());
         let broadcast = node.broadcast(&format!("{}/{}", config.alias, session.id()))?;
         let track = broadcast.track("session", FIRST)?;
         let mut group = track.group(0)?;
@@ -58,6 +71,8 @@ impl Live {
             video: broadcast.track("video", VIDEO)?,
             session,
             open: None,
+            sealed: None,
+            spool,
             last: None,
             until,
             revision,
@@ -95,12 +110,16 @@ impl Live {
         self.last = Some(epoch);
         let opening = self.session.begin(epoch, now, wall_us(), challenges)?;
         let (mut manifest, video) = (self.manifest.group(epoch.0.into())?, self.video.group(epoch.0.into())?);
+        self.sealed = Some(Sealed::begin(self.session.id(), epoch, opening.clone()));
         manifest.write(self.session.media_time(now), opening)?;
         self.open = Some((manifest, video));
         Ok(())
     }
 
     pub(super) fn write(&mut self, at: MediaTime, object: bytes::Bytes) -> Result<(), CarriageError> {
+        if let Some(sealed) = &mut self.sealed {
+            sealed.add(TrackName::VIDEO, object.clone());
+        }
         match &mut self.open {
             Some((_, video)) => video.write(at, object),
             None => Err(CarriageError::Over),
@@ -110,6 +129,9 @@ impl Live {
     /// Closes the open epoch, if there is one.
     pub(super) fn end(&mut self) -> Result<(), CameraError> {
         let closing = self.session.end();
+        if let (Some(sealed), Some((_, closing))) = (self.sealed.take(), &closing) {
+            self.spool.handle_sealed(sealed.end(closing.clone(), wall_us()));
+        }
         if let (Some((mut manifest, video)), Some((_, closing))) = (self.open.take(), closing) {
             video.finish();
             manifest.write(MediaTime::default(), closing)?;
