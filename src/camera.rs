@@ -8,6 +8,8 @@ mod happened;
 mod home;
 mod keep;
 mod live;
+mod sealed;
+mod spool;
 mod uplink;
 
 use crate::encoder::{self, EncoderChoice, EncoderError};
@@ -29,6 +31,7 @@ use doorframe_transport::session::{SessionError, StartError};
 use doorframe_transport::track::TrackName;
 use front::{Front, FrontError};
 use live::Live;
+use spool::{Intake, Spool};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -42,6 +45,7 @@ pub use bell::{Bell, BellDevice, BellState, Ring};
 pub use front::{Denoise, FrontConfig, MotionEvent, Watch};
 pub use home::{CameraHome, HomeError, HomeEvent};
 pub use keep::PreRoll;
+pub use spool::{SpoolConfig, SpoolState};
 pub use uplink::{Uplink, UplinkState};
 
 /// What a camera shall do.
@@ -76,6 +80,8 @@ pub struct CameraConfig {
     pub device_secret: Zeroizing<[u8; 32]>,
     /// Counts up with each start.
     pub boot: u64,
+    /// What is kept until the hub has confirmed it, and where.
+    pub spool: SpoolConfig,
     /// Where to keep the pictures that the encoder was given, for a comparison; `None` outside of measurements.
     pub references: Option<Arc<References>>,
 }
@@ -104,6 +110,7 @@ impl CameraConfig {
             identity,
             device_secret: Zeroizing::new(device_secret),
             boot: 0,
+            spool: SpoolConfig::default(),
             references: None,
         }
     }
@@ -202,6 +209,7 @@ pub struct Camera {
     bell: Bell,
     stats: Arc<Mutex<CameraStats>>,
     uplink: Uplink,
+    spool: Spool,
     home: Option<CameraHome>,
 }
 
@@ -214,6 +222,7 @@ impl Camera {
         let node = Arc::new(Node::new());
         let uplink = Uplink::start(node.clone(), link.dial, config.home.clone())?;
         let home = config.home.clone();
+        let spool = Spool::start(config.spool.clone(), &config.alias, node.clone(), uplink.links(), clock);
         let stop = Arc::new(AtomicBool::new(false));
         let stats = Arc::new(Mutex::new(CameraStats::default()));
         let (state, states) = watch::channel(CameraState::Starting);
@@ -231,10 +240,11 @@ impl Camera {
             bell: bell.clone(),
             moves: false,
             uplink: uplink.handle(),
+            spool: spool.intake(),
             sessions: 0,
         };
         let thread = std::thread::Builder::new().name("camera".into()).spawn(move || run.run())?;
-        Ok(Self { thread: Some(thread), stop, state: states, events, bell, stats, uplink, home })
+        Ok(Self { thread: Some(thread), stop, state: states, events, bell, stats, uplink, spool, home })
     }
 
     /// What it is doing.
@@ -263,9 +273,15 @@ impl Camera {
         self.uplink.state()
     }
 
+    /// What becomes of what the hub has not confirmed.
+    pub fn spool(&self) -> watch::Receiver<SpoolState> {
+        self.spool.state()
+    }
+
     /// Counts and times so far.
     pub fn stats(&self) -> CameraStats {
         let mut stats = self.stats.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        stats.spool = self.spool.stats();
         if let Some(home) = &self.home {
             (stats.lists_taken, stats.lists_refused) = home.counts();
         }
@@ -277,17 +293,19 @@ impl Camera {
         self.thread.as_ref().is_none_or(JoinHandle::is_finished)
     }
 
-    /// Stops it, and says why it had stopped by itself if it had.
+    /// Stops it, and says why it had stopped by itself if it had. What the hub has not confirmed is on the disk then, if there is one.
     ///
     /// # Errors
     /// What ended it.
     pub fn stop(mut self) -> Result<(), CameraError> {
         self.stop.store(true, Ordering::Relaxed);
-        match self.thread.take().map(JoinHandle::join) {
+        let result = match self.thread.take().map(JoinHandle::join) {
             Some(Ok(result)) => result,
             Some(Err(_)) => Err(CameraError::Panicked),
             None => Ok(()),
-        }
+        };
+        self.spool.end();
+        result
     }
 }
 
@@ -319,6 +337,7 @@ struct Run {
     /// Whether something moves that has not come to rest.
     moves: bool,
     uplink: uplink::Handle,
+    spool: Intake,
     /// Sessions started in this run.
     sessions: u16,
 }
@@ -489,6 +508,7 @@ impl Run {
                 self.rate.reset();
             }
             self.rate.handle_sample(sample.link);
+            self.spool.handle_link(self.rate.queue(), self.rate.target());
         }
     }
 
@@ -528,7 +548,7 @@ impl Run {
                 self.sessions = self.sessions.wrapping_add(1);
                 // Even a generator that gives the same bytes each time must not give two sessions one root.
                 let draw = self.config.boot << 16 | u64::from(self.sessions);
-                let live = none.insert(Live::start(&self.config, &self.node, draw, at)?);
+                let live = none.insert(Live::start(&self.config, &self.node, self.spool.clone(), draw, at)?);
                 if self.moves {
                     live.motion_goes_on();
                 }

@@ -3,14 +3,18 @@
 //! It runs in the hub, on the hub's own node, and reads what every viewer may read. What it stores is in `docs/format.md`
 //! ("Epoch file", "Store names"), how it serves it as well ("Serving").
 
+mod acks;
 mod catalog;
 mod collect;
 mod follow;
+mod put;
 mod queue;
 mod serve;
+mod spooled;
 mod write;
 
 use crate::hub::Hub;
+use acks::Acks;
 use catalog::Catalog;
 use doorframe_transport::keys::SessionId;
 use doorframe_transport::moq::{CarriageError, Node};
@@ -133,6 +137,10 @@ pub struct RecorderStats {
     pub passed_over: u64,
     /// Requests answered.
     pub served: u64,
+    /// Epochs that cameras had kept while they could not send them, and that came and held.
+    pub spooled: u64,
+    /// Epochs that came and were stored before.
+    pub known: u64,
 }
 
 /// An epoch that is stored, confirmed by the store.
@@ -186,6 +194,7 @@ impl Recorder {
             stats: Mutex::default(),
             sessions: Mutex::default(),
             shed: Mutex::default(),
+            acks: Acks::new(node.clone(), format!("{scope}/stored")),
             state: tell,
             confirm,
             shelves,
@@ -205,6 +214,7 @@ impl Recorder {
         let follow = follow::Follow {
             node,
             scope: scope.to_owned(),
+            store: store.clone(),
             queue: queue.clone(),
             shared: shared.clone(),
             mode: config.mode,
@@ -274,6 +284,7 @@ struct Shared {
     sessions: Mutex<HashMap<SessionId, usize>>,
     /// When room was made last.
     shed: Mutex<Option<Instant>>,
+    acks: Acks,
     state: watch::Sender<RecorderState>,
     confirm: broadcast::Sender<Stored>,
     shelves: mpsc::UnboundedSender<Shelf>,

@@ -103,6 +103,36 @@ pub struct CameraStats {
     pub encode: Times,
     /// Sealing and handing over to the network.
     pub seal: Times,
+    /// What the hub has not confirmed.
+    pub spool: SpoolStats,
+}
+
+/// Epochs that a camera keeps for a hub that is away. All but the first four only ever go up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SpoolStats {
+    /// Epochs in memory that the hub has not confirmed yet.
+    pub in_memory: usize,
+    /// Epochs on the disk.
+    pub on_disk: usize,
+    /// Their bytes.
+    pub on_disk_bytes: u64,
+    /// How long they last.
+    pub on_disk_time: Duration,
+    /// Epochs that the hub has confirmed.
+    pub confirmed: u64,
+    /// Of these, those that had been on the disk, or were sent a second time.
+    pub delivered: u64,
+    /// Epochs let go from the disk for room, the oldest first.
+    pub dropped: u64,
+    /// Epochs that were neither confirmed nor written: there is no disk, or it did not take them in time.
+    pub lost: u64,
+    /// Files that were not what was written.
+    pub damaged: u64,
+    /// Files that a crash had left half written, gone since the start.
+    pub swept: u64,
+    /// Times that the disk failed.
+    pub failures: u64,
 }
 
 /// What a viewer counts.

@@ -22,9 +22,10 @@ pub struct Claims {
 }
 
 impl Claims {
-    /// For a camera: it publishes what it likes, and reads viewers' challenges.
+    /// For a camera: it publishes what it likes, and reads viewers' challenges and what the recorder has stored.
     pub fn camera(scope: &str, expires_s: u64) -> Self {
-        Self { root: scope.into(), put: vec![String::new()], get: vec!["viewer".into()], exp: expires_s }
+        let get = vec!["viewer".into(), "stored".into()];
+        Self { root: scope.into(), put: vec![String::new()], get, exp: expires_s }
     }
 
     /// For a viewer: it reads what it likes, and publishes its challenge.

@@ -2,6 +2,8 @@
 
 use super::home::CameraHome;
 use super::keep::Keeper;
+use super::sealed::Sealed;
+use super::spool::Intake;
 use super::{CameraConfig, CameraError, MotionEvent};
 use crate::state::random32;
 use crate::wall_us;
@@ -12,6 +14,7 @@ use doorframe_transport::keys::Epoch;
 use doorframe_transport::moq::{Broadcast, CarriageError, GroupWriter, Node, TrackWriter};
 use doorframe_transport::seed::Seed;
 use doorframe_transport::session::Config as SessionConfig;
+use doorframe_transport::track::TrackName;
 
 /// One session on the air.
 pub(super) struct Live {
@@ -27,6 +30,9 @@ pub(super) struct Live {
     events: EpochEvents,
     /// Of the newest object.
     at: MediaTime,
+    /// The open epoch once more, as it is kept until the hub has it.
+    sealed: Option<Sealed>,
+    spool: Intake,
     /// Epoch begun last.
     last: Option<Epoch>,
     /// When it has to end, by the wall clock: an expiry passes then.
@@ -64,7 +70,13 @@ const LISTS: u8 = 60;
 
 impl Live {
     /// Starts a session and publishes its manifest before the first frame.
-    pub(super) fn start(config: &CameraConfig, node: &Node, draw: u64, now: Uptime) -> Result<Self, CameraError> {
+    pub(super) fn start(
+        config: &CameraConfig,
+        node: &Node,
+        spool: Intake,
+        draw: u64,
+        now: Uptime,
+    ) -> Result<Self, CameraError> {
         let seed = Seed::mix(random32()?, &config.device_secret, draw);
         // One moment for both: who checks the session counts those whose expiry was not over at its start.
         let wall = wall_us();
@@ -79,6 +91,7 @@ impl Live {
             (until, revision) = (to.until, to.revision);
         }
         let (session, manifest) = Session::start(session_config.with_events(), &config.identity, seed, now, wall)?;
+        spool.handle_session(session.id(), manifest.clone());
         let broadcast = node.broadcast(&format!("{}/{}", config.alias, session.id()))?;
         let track = broadcast.track("session", FIRST)?;
         let mut group = track.group(0)?;
@@ -102,6 +115,8 @@ impl Live {
             open: None,
             events: EpochEvents::default(),
             at: MediaTime::default(),
+            sealed: None,
+            spool,
             last: None,
             until,
             revision,
@@ -141,6 +156,7 @@ impl Live {
         let group = |track: &TrackWriter| track.group(epoch.0.into());
         let (manifest, video) = (group(&self.manifest)?, group(&self.video)?);
         let mut open = Groups { manifest, video, event: group(&self.event)?, bell: group(&self.bell)? };
+        self.sealed = Some(Sealed::begin(self.session.id(), epoch, opening.clone()));
         open.manifest.write(self.session.media_time(now), opening)?;
         self.open = Some(open);
         if self.keep.as_mut().is_some_and(|(keeper, ..)| keeper.handle_begun(epoch)) {
@@ -151,9 +167,17 @@ impl Live {
 
     pub(super) fn write(&mut self, at: MediaTime, object: bytes::Bytes) -> Result<(), CarriageError> {
         self.at = at;
+        self.keep_sealed(TrackName::VIDEO, &object);
         match &mut self.open {
             Some(open) => open.video.write(at, object),
             None => Err(CarriageError::Over),
+        }
+    }
+
+    /// Keeps an object of the open epoch until the hub has it.
+    fn keep_sealed(&mut self, track: TrackName, object: &bytes::Bytes) {
+        if let Some(sealed) = &mut self.sealed {
+            sealed.add(track, object.clone());
         }
     }
 
@@ -178,6 +202,7 @@ impl Live {
     pub(super) fn ring(&mut self, at: Uptime) -> Result<(), CameraError> {
         let event = CameraEvent::doorbell(self.session.media_time(at));
         let object = self.session.seal_bell(event.at)?;
+        self.keep_sealed(TrackName::BELL, &object);
         if let Some(open) = &mut self.open {
             open.bell.write(self.at, object)?;
         }
@@ -207,8 +232,13 @@ impl Live {
     pub(super) fn end(&mut self) -> Result<(), CameraError> {
         let Some(mut open) = self.open.take() else { return Ok(()) };
         let happened = std::mem::take(&mut self.events);
-        open.event.write(self.at, self.session.seal_events(happened.kept())?)?;
+        let object = self.session.seal_events(happened.kept())?;
+        self.keep_sealed(TrackName::EVENT, &object);
+        open.event.write(self.at, object)?;
         if let Some((_, closing)) = self.session.end() {
+            if let Some(sealed) = self.sealed.take() {
+                self.spool.handle_sealed(sealed.end(closing.clone(), wall_us()));
+            }
             open.video.finish();
             open.event.finish();
             open.bell.finish();

@@ -3,6 +3,7 @@
 use super::CameraError;
 use super::challenges::Challenges;
 use super::home::CameraHome;
+use super::spool::Links;
 use doorframe_codec::units::Uptime;
 use doorframe_transport::manifest::Challenge;
 use doorframe_transport::moq::{Dial, Ended, Node, Sampler, client_endpoint, dial};
@@ -31,6 +32,7 @@ pub enum UplinkState {
 pub struct Uplink {
     state: watch::Receiver<UplinkState>,
     sampler: watch::Receiver<Option<(u64, Arc<Mutex<Sampler>>)>>,
+    links: Links,
     challenges: Challenges,
     tasks: [JoinHandle<()>; 2],
 }
@@ -60,6 +62,7 @@ impl Uplink {
         let challenges = Challenges::default();
         let (state, states) = watch::channel(UplinkState::Connecting);
         let (sampler, samplers) = watch::channel(None);
+        let (link, links) = watch::channel(None);
         let follow = tokio::spawn(challenges.clone().follow(node.clone(), home));
         let connect = tokio::spawn(async move {
             let mut retry = FIRST_RETRY;
@@ -68,9 +71,11 @@ impl Uplink {
                     Ok(connection) => {
                         let connected = Instant::now();
                         sampler.send_replace(Some((number, Arc::new(Mutex::new(connection.sampler())))));
+                        link.send_replace(Some(number));
                         state.send_replace(UplinkState::Up);
                         let ended = connection.closed().await;
                         sampler.send_replace(None);
+                        link.send_replace(None);
                         // A hub that lets us in and out at once is not to be asked four times a second.
                         if connected.elapsed() > LASTING {
                             retry = FIRST_RETRY;
@@ -93,11 +98,16 @@ impl Uplink {
                 retry = (retry * 2).min(LAST_RETRY.max(retry));
             }
         });
-        Ok(Self { state: states, sampler: samplers, challenges, tasks: [follow, connect] })
+        Ok(Self { state: states, sampler: samplers, links, challenges, tasks: [follow, connect] })
     }
 
     pub(super) fn state(&self) -> watch::Receiver<UplinkState> {
         self.state.clone()
+    }
+
+    /// The number of the connection there is; `None` while there is none.
+    pub(super) fn links(&self) -> Links {
+        self.links.clone()
     }
 
     pub(super) fn handle(&self) -> Handle {

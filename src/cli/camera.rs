@@ -2,7 +2,7 @@
 
 use super::{CameraArgs, Failure, status};
 use clap::Args;
-use doorframe::camera::{BellDevice, BellState, Camera, CameraHome, CameraState, HomeEvent, PreRoll};
+use doorframe::camera::{BellDevice, BellState, Camera, CameraHome, CameraState, HomeEvent, PreRoll, SpoolConfig};
 use doorframe::link::{HubLink, WatchLink};
 use doorframe::pairing::{self, CameraHub, Pairing, PairingEvent};
 use doorframe::sensor::Clock;
@@ -49,6 +49,13 @@ pub(super) struct CameraCommand {
     /// How much of what was before an event is kept.
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(0..=16), requires = "keep_events")]
     pre_roll: u64,
+    /// Keep on disk, sealed, what the hub does not have: while it is away, or confirms nothing. In this folder, or with `on` in the
+    /// state folder. The hub gets it later. Without it some 20 seconds are kept in memory.
+    #[arg(long, value_name = "DIR|on")]
+    spool: Option<PathBuf>,
+    /// Let the oldest of it go beyond this many bytes: 500M, 2G.
+    #[arg(long, value_name = "BYTES", requires = "spool", default_value = "2G", value_parser = super::hub::parse_bytes)]
+    spool_bytes: u64,
     /// End after this many seconds.
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     seconds: Option<u64>,
@@ -119,6 +126,10 @@ impl CameraCommand {
 
         let mut config = self.camera.config(identity, owners, *device_secret)?;
         config.boot = boot;
+        config.spool = SpoolConfig::default();
+        config.spool.bytes = self.spool_bytes;
+        config.spool.folder =
+            self.spool.map(|folder| if folder.as_os_str() == "on" { self.state.join("spool") } else { folder });
         let mut lists = home.as_ref().map(CameraHome::events);
         config.home = home;
         config.keep = PreRoll::new(Duration::from_secs(self.pre_roll)).filter(|_| self.keep_events);
@@ -127,6 +138,7 @@ impl CameraCommand {
         let button = self.bell.as_deref().map(|path| BellDevice::start(path, camera.bell())).transpose();
         let button = button.map_err(|error| Failure(format!("cannot start the doorbell's thread: {error}")))?;
         let mut presses = button.as_ref().map(BellDevice::state);
+        let mut spools = camera.spool();
         let (mut line, mut rates) = (status::StatusLine::new(), status::Rates::new());
         let mut tick = tokio::time::interval(status::TICK);
         let end = status::until(self.seconds.map(Duration::from_secs));
@@ -142,6 +154,7 @@ impl CameraCommand {
                     line.say(&status::camera_state(&state));
                 }
                 Ok(()) = uplinks.changed() => line.say(&status::uplink_state(&uplinks.borrow_and_update().clone())),
+                Ok(()) = spools.changed() => line.say(&format!("spool    {}", *spools.borrow_and_update())),
                 Some(event) = next_change(&mut lists) => line.say(&match event {
                     HomeEvent::Changed(change) => format!("devices  {change}"),
                     HomeEvent::Refused(words) => format!("devices  REFUSED: {words}"),
@@ -156,7 +169,8 @@ impl CameraCommand {
                     if camera.is_over() {
                         break;
                     }
-                    line.show(&status::camera_line(&mut rates, &camera.stats()));
+                    let (stats, spool) = (camera.stats(), spools.borrow().clone());
+                    line.show(&(status::camera_line(&mut rates, &stats) + &status::spool(&spool, &stats.spool)));
                 }
             }
         }

@@ -1,10 +1,10 @@
 //! What a person sees while it runs: changes of state, and one line of figures that stays in place.
 
 use doorframe::archive::WallEvent;
-use doorframe::camera::{BellState, CameraState, MotionEvent, UplinkState};
+use doorframe::camera::{BellState, CameraState, MotionEvent, SpoolState, UplinkState};
 use doorframe::codec::motion::Motion;
 use doorframe::recorder::RecorderStats;
-use doorframe::report::{CameraStats, Report, ViewerStats};
+use doorframe::report::{CameraStats, Report, SpoolStats, ViewerStats};
 use doorframe::transport::events::EventKind;
 use doorframe::viewer::{Happened, ViewerState};
 use doorframe::when;
@@ -81,6 +81,23 @@ pub(super) fn camera_line(rates: &mut Rates, stats: &CameraStats) -> String {
         if stats.motion_events > 0 { format!("  motion {} times", stats.motion_events) } else { String::new() };
     let frames = stats.frames_sealed;
     format!("camera {fps:4.1} fps  {kbps:5.0} kbit/s  encode {encode:.1} ms  sealed {frames} frames{motion}")
+}
+
+/// What the hub does not have: `hub away: 42 s kept on disk (9.1 MB)`. Nothing where there is nothing to say.
+pub(super) fn spool(state: &SpoolState, stats: &SpoolStats) -> String {
+    let kept = format!("{} s kept on disk ({})", stats.on_disk_time.as_secs(), size(stats.on_disk_bytes));
+    let words = match state {
+        SpoolState::Away => format!("  hub away: {kept}"),
+        SpoolState::Unconfirmed => format!("  hub confirms nothing: {kept}"),
+        SpoolState::Full => format!("  no room: {kept}"),
+        SpoolState::Delivering => format!("  hub gets what it missed: {kept}"),
+        SpoolState::Failing(_) => "  NOT KEPT ON DISK".into(),
+        _ => String::new(),
+    };
+    // Without a disk, epochs that no recorder confirms are nothing to speak of: a hub need not record.
+    let gone = stats.dropped + stats.damaged + if matches!(state, SpoolState::Failing(_)) { stats.lost } else { 0 };
+    let gone = if gone > 0 { format!("  {gone} epochs LOST") } else { String::new() };
+    words + &gone
 }
 
 /// What moved, with its share of what is watched, how plain it was, and where.
@@ -305,3 +322,18 @@ pub(super) fn verdict(report: &Report, state: &ViewerState) -> Result<(), super:
 
 /// How often figures are shown.
 pub(super) const TICK: Duration = Duration::from_millis(500);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_hub_does_not_have_is_said_in_seconds_and_bytes() {
+        let mut stats = SpoolStats::default();
+        assert_eq!(spool(&SpoolState::Empty, &stats), "");
+        (stats.on_disk, stats.on_disk_bytes, stats.on_disk_time) = (21, 9_100_000, Duration::from_secs(42));
+        assert_eq!(spool(&SpoolState::Away, &stats), "  hub away: 42 s kept on disk (9.1 MB)");
+        stats.dropped = 3;
+        assert_eq!(spool(&SpoolState::Full, &stats), "  no room: 42 s kept on disk (9.1 MB)  3 epochs LOST");
+    }
+}

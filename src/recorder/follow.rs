@@ -2,6 +2,7 @@
 
 use super::collect::Collector;
 use super::queue::{Item, Queue};
+use super::spooled::{Spools, Taker};
 use super::{RecordMode, Shared};
 use crate::link::Alias;
 use crate::wall_us;
@@ -10,7 +11,7 @@ use doorframe_transport::keys::{Epoch, SessionId};
 use doorframe_transport::manifest::SessionManifest;
 use doorframe_transport::moq::{GroupReader, Node};
 use doorframe_transport::recorded::EpochFile;
-use doorframe_transport::store::Shelf;
+use doorframe_transport::store::{Shelf, Store};
 use doorframe_transport::track::TrackName;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 pub(super) struct Follow {
     pub(super) node: Arc<Node>,
     pub(super) scope: String,
+    pub(super) store: Arc<Store>,
     pub(super) queue: Arc<Queue>,
     pub(super) shared: Arc<Shared>,
     pub(super) mode: RecordMode,
@@ -48,7 +50,7 @@ const NAMED: usize = 64;
 const PRIORITY: u8 = 50;
 /// How long a camera may be gone before what came of its epochs is all there will be.
 const GONE: Duration = Duration::from_secs(5);
-const AGAIN: Duration = Duration::from_millis(200);
+pub(super) const AGAIN: Duration = Duration::from_millis(200);
 
 impl Follow {
     pub(super) fn start(self) -> Handle {
@@ -59,6 +61,13 @@ impl Follow {
     async fn run(self, stopped: watch::Receiver<bool>) {
         let mut stop = stopped.clone();
         let mut announced = self.node.announcements(&self.scope);
+        let mut spools = Spools::new(Taker {
+            node: self.node.clone(),
+            scope: self.scope.clone(),
+            store: self.store.clone(),
+            queue: self.queue.clone(),
+            shared: self.shared.clone(),
+        });
         let mut tasks = JoinSet::new();
         let mut followed: HashMap<(String, SessionId), (watch::Sender<bool>, AbortHandle)> = HashMap::new();
         let mut look = tokio::time::interval(Duration::from_secs(1));
@@ -67,6 +76,9 @@ impl Follow {
                 _ = stop.wait_for(|stopped| *stopped) => break,
                 news = announced.next() => {
                     let Some(news) = news else { break };
+                    if spools.handle(&news.name, news.is_live) {
+                        continue;
+                    }
                     let Some((alias, id)) = camera(&news.name) else { continue };
                     let key = (alias, id);
                     if let Some((live, _)) = followed.get(&key) {
@@ -97,6 +109,7 @@ impl Follow {
     ) -> (watch::Sender<bool>, AbortHandle) {
         let (live, is_live) = watch::channel(true);
         let shelf = Shelf::new(alias);
+        shelf.iter().for_each(|shelf| self.shared.acks.open(shelf));
         let session = shelf.map(|shelf| Session {
             node: self.node.clone(),
             path: format!("{}/{alias}/{id}", self.scope),
@@ -193,7 +206,7 @@ impl Session {
 
     /// Reads all tracks until they end.
     async fn read(&mut self, collector: &mut Collector) {
-        let Some(manifest) = self.manifest().await else {
+        let Some(manifest) = manifest(&self.node, &self.path, self.id, &self.shared).await else {
             // Without its manifest nothing of a session can be opened.
             return std::future::pending().await;
         };
@@ -234,24 +247,6 @@ impl Session {
         }
     }
 
-    /// The session's manifest; `None` if what is said to be it is none.
-    async fn manifest(&self) -> Option<Bytes> {
-        loop {
-            if let Ok(mut track) = self.node.record(&self.path, "session", PRIORITY).await
-                && let Some(mut group) = track.group().await
-                && let Some(record) = group.object().await
-            {
-                let parsed = if record.len() > MAX_MANIFEST { None } else { SessionManifest::parse(&record).ok() };
-                if parsed.is_some_and(|manifest| manifest.facts().id == self.id) {
-                    return Some(record);
-                }
-                self.shared.count(|stats| stats.refused += 1);
-                return None;
-            }
-            tokio::time::sleep(AGAIN).await;
-        }
-    }
-
     fn count_refused(&self, collector: &mut Collector) {
         let refused = collector.take_refused();
         if refused > 0 {
@@ -263,11 +258,33 @@ impl Session {
     fn give(&mut self, file: EpochFile) {
         let (store, passed) = self.kept.handle_epoch(file);
         store.into_iter().for_each(|file| self.store(file));
-        self.shared.count(|stats| stats.passed_over += passed);
+        if let Some(epoch) = passed {
+            self.shared.count(|stats| stats.passed_over += 1);
+            // The camera need not keep what nobody wants.
+            self.shared.acks.confirm(&self.shelf, self.id, epoch);
+        }
     }
 
     fn store(&self, file: EpochFile) {
         self.queue.push(Item::Epoch(self.shelf.clone(), file));
+    }
+}
+
+/// A session's manifest; `None` if what is said to be it is none.
+pub(super) async fn manifest(node: &Node, path: &str, id: SessionId, shared: &Shared) -> Option<Bytes> {
+    loop {
+        if let Ok(mut track) = node.record(path, "session", PRIORITY).await
+            && let Some(mut group) = track.group().await
+            && let Some(record) = group.object().await
+        {
+            let parsed = if record.len() > MAX_MANIFEST { None } else { SessionManifest::parse(&record).ok() };
+            if parsed.is_some_and(|manifest| manifest.facts().id == id) {
+                return Some(record);
+            }
+            shared.count(|stats| stats.refused += 1);
+            return None;
+        }
+        tokio::time::sleep(AGAIN).await;
     }
 }
 
@@ -340,21 +357,18 @@ impl Kept {
         Self { mode, held: VecDeque::new(), named: VecDeque::new() }
     }
 
-    /// Gives an epoch back if it is to be stored now, and the number of those that will not be any more.
-    fn handle_epoch(&mut self, file: EpochFile) -> (Option<EpochFile>, u64) {
+    /// Gives an epoch back if it is to be stored now, and the one that will not be any more.
+    fn handle_epoch(&mut self, file: EpochFile) -> (Option<EpochFile>, Option<Epoch>) {
         if self.mode == RecordMode::Continuous {
-            return (Some(file), 0);
+            return (Some(file), None);
         }
         if let Some(at) = self.named.iter().position(|named| *named == file.epoch) {
             self.named.remove(at);
-            return (Some(file), 0);
+            return (Some(file), None);
         }
         self.held.push_back(file);
-        let over = self.held.len() > HELD;
-        if over {
-            self.held.pop_front();
-        }
-        (None, u64::from(over))
+        let over = if self.held.len() > HELD { self.held.pop_front() } else { None };
+        (None, over.map(|file| file.epoch))
     }
 
     /// The camera names an epoch: gives it if it is here.
@@ -392,7 +406,7 @@ mod tests {
         let mut kept = Kept::new(RecordMode::Event);
         for epoch in 0..10 {
             let (store, passed) = kept.handle_epoch(file(epoch));
-            assert_eq!((store, passed), (None, u64::from(epoch >= 9)));
+            assert_eq!((store, passed), (None, epoch.checked_sub(9).map(Epoch)));
         }
         assert_eq!(kept.handle_keep(Epoch(0)), None, "gone: the hub holds 18 s");
         assert_eq!(kept.handle_keep(Epoch(1)).map(|f| f.epoch), Some(Epoch(1)));

@@ -1,7 +1,8 @@
 //! What waits to be stored: bounded, so that a store that fails for long costs recordings and not the hub.
 
 use bytes::Bytes;
-use doorframe_transport::keys::SessionId;
+use doorframe_transport::keys::{Epoch, SessionId};
+use doorframe_transport::manifest::SessionFacts;
 use doorframe_transport::recorded::EpochFile;
 use doorframe_transport::store::Shelf;
 use std::collections::VecDeque;
@@ -15,13 +16,23 @@ pub(super) enum Item {
     Session(Shelf, SessionId, Bytes),
     /// An epoch.
     Epoch(Shelf, EpochFile),
+    /// One from a camera's spool, checked: dropped before all others, as the camera has it still.
+    Spooled(Shelf, EpochFile, Box<SessionFacts>),
 }
 
 impl Item {
     pub(super) fn bytes(&self) -> u64 {
         match self {
             Self::Session(_, _, manifest) => manifest.len() as u64,
-            Self::Epoch(_, file) => file.len() as u64,
+            Self::Epoch(_, file) | Self::Spooled(_, file, _) => file.len() as u64,
+        }
+    }
+
+    /// Which epoch, if it is one.
+    pub(super) fn epoch(&self) -> Option<(SessionId, Epoch)> {
+        match self {
+            Self::Session(..) => None,
+            Self::Epoch(_, file) | Self::Spooled(_, file, _) => Some((file.session, file.epoch)),
         }
     }
 }
@@ -53,13 +64,21 @@ impl State {
     /// Drops the oldest epochs until it fits.
     fn fit(&mut self, limit: u64) {
         while self.bytes > limit
-            && let Some(oldest) = self.items.iter().position(|item| matches!(item, Item::Epoch(..)))
+            && let Some(oldest) = self.oldest()
             && let Some(item) = self.items.remove(oldest)
         {
             self.bytes -= item.bytes();
-            self.lost.epochs += 1;
-            self.lost.bytes += item.bytes();
+            if matches!(item, Item::Epoch(..)) {
+                self.lost.epochs += 1;
+                self.lost.bytes += item.bytes();
+            }
         }
+    }
+
+    /// The first that may be dropped.
+    fn oldest(&self) -> Option<usize> {
+        let spooled = self.items.iter().position(|item| matches!(item, Item::Spooled(..)));
+        spooled.or_else(|| self.items.iter().position(|item| matches!(item, Item::Epoch(..))))
     }
 }
 
@@ -71,6 +90,12 @@ impl Queue {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether an epoch from a spool may be pushed: it does not wait already, and half of the queue is left to what is live.
+    pub(super) fn has_room_for_spooled(&self, session: SessionId, epoch: Epoch) -> bool {
+        let state = self.lock();
+        state.bytes < self.limit / 2 && !state.items.iter().any(|item| item.epoch() == Some((session, epoch)))
     }
 
     pub(super) fn push(&self, item: Item) {
@@ -138,7 +163,6 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use doorframe_transport::keys::Epoch;
 
     fn epoch(number: u32) -> Item {
         let file = EpochFile {

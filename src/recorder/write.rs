@@ -1,10 +1,11 @@
 //! Puts what waits into the store, tries again, makes room, and lets go what is old.
 
+use super::put::{Put, put};
 use super::queue::{Item, Queue};
 use super::{RecorderConfig, RecorderState, Shared};
 use crate::wall_us;
 use doorframe_transport::store::{EpochEntry, Hour, Protected, Shelf, Store, StoreError};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
@@ -70,6 +71,9 @@ impl Writer {
         if batch.is_empty() {
             return None;
         }
+        // Of two that are of one epoch, the second sees what became of the first.
+        let (batch, later) = apart(batch);
+        self.queue.put_back(later);
         let mut puts = JoinSet::new();
         let count = batch.len();
         for (n, item) in batch.into_iter().enumerate() {
@@ -84,12 +88,15 @@ impl Writer {
         let mut stored = 0;
         while let Some(done) = puts.join_next().await {
             match done {
-                Ok((_, item, Ok(()))) => {
+                Ok((_, item, Ok(put))) => {
                     stored += 1;
-                    if matches!(item, Item::Epoch(..)) {
-                        self.shared.count(|stats| {
-                            stats.stored += 1;
-                            stats.stored_bytes += item.bytes();
+                    if item.epoch().is_some() {
+                        self.shared.count(|stats| match put {
+                            Put::Stored => {
+                                stats.stored += 1;
+                                stats.stored_bytes += item.bytes();
+                            }
+                            Put::Known => stats.known += 1,
                         });
                     }
                 }
@@ -232,18 +239,10 @@ impl Writer {
     }
 }
 
-async fn put(store: &Store, shared: &Shared, item: &Item) -> Result<(), StoreError> {
-    match item {
-        Item::Session(shelf, session, manifest) => store.put_session(shelf, *session, manifest.clone()).await,
-        Item::Epoch(shelf, file) => {
-            let (session, epoch, stored_us) = (file.session, file.epoch, file.stored_us);
-            shared.catalog().announce(shelf, EpochEntry { session, epoch, stored_us, bytes: 0 });
-            let entry = store.put(shelf, file).await?;
-            shared.catalog().add(shelf, &entry);
-            shared.tell_stored(shelf, &entry);
-            Ok(())
-        }
-    }
+/// Those of different epochs, and the others, both in their order.
+fn apart(batch: Vec<Item>) -> (Vec<Item>, Vec<Item>) {
+    let mut seen = HashSet::new();
+    batch.into_iter().partition(|item| item.epoch().is_none_or(|id| seen.insert(id)))
 }
 
 /// Reads the whole listing, the newest hours first, so that what is looked for most is found first.

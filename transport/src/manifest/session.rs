@@ -200,6 +200,11 @@ impl SessionManifest {
         self.recipients
     }
 
+    /// Whether the session's own key signed all of it: so anybody can tell a damaged one. Whose session it is only a device can tell.
+    pub fn is_signed(&self) -> bool {
+        verified(&self.record, LABEL, &self.facts.signer).is_some()
+    }
+
     /// Checks every signature and opens the root with `device`'s key, if the session is `camera`'s.
     ///
     /// # Errors
