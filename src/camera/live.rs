@@ -149,10 +149,12 @@ impl Live {
 
     /// Ends the epoch before and begins the one of `at`.
     pub(super) fn begin(&mut self, at: Uptime, now: Uptime, challenges: Vec<[u8; 16]>) -> Result<(), CameraError> {
+        // Of the same moment as `now`: the epoch before takes its time to end.
+        let wall = wall_us();
         self.end()?;
         let epoch = self.session.epoch_at(at).unwrap_or(Epoch(0));
         self.last = Some(epoch);
-        let opening = self.session.begin(epoch, now, wall_us(), challenges)?;
+        let opening = self.session.begin(epoch, now, wall, challenges)?;
         let group = |track: &TrackWriter| track.group(epoch.0.into());
         let (manifest, video) = (group(&self.manifest)?, group(&self.video)?);
         let mut open = Groups { manifest, video, event: group(&self.event)?, bell: group(&self.bell)? };

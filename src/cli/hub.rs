@@ -44,7 +44,7 @@ struct RecordArgs {
     /// Let the oldest recordings go beyond this many bytes, unless they are protected: 500G, 2T. Without it, when the disk is full.
     #[arg(long, value_name = "BYTES", requires = "record", value_parser = parse_bytes)]
     keep_bytes: Option<u64>,
-    /// What is recorded: everything, or only what cameras name when something happens, with what came just before.
+    /// What is recorded: everything, or only what cameras with --keep-events name when something happens, with what came just before.
     #[arg(long, value_name = "MODE", requires = "record", default_value = "continuous")]
     record_mode: Mode,
 }
