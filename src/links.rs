@@ -122,8 +122,8 @@ fn inherited(before: &WatchLink, part: &str) -> String {
     let of_hub = |name: &str| matches!(name, "hub" | "cert" | "token");
     let mut out = url::form_urlencoded::Serializer::new(String::new());
     for (name, value) in url::form_urlencoded::parse(whole.as_bytes()) {
-        let wanted = !matches!(&*name, "camera" | "identity") && !has(&name) && !(of_hub(&name) && has("hub"));
-        if wanted {
+        let is_there = matches!(&*name, "camera" | "identity") || has(&name) || (of_hub(&name) && has("hub"));
+        if !is_there {
             out.append_pair(&name, &value);
         }
     }
