@@ -11,6 +11,7 @@ mod fast;
 mod volume;
 
 use bytes::Bytes;
+use common::shaper::{Shape, Shaper};
 use common::{PATIENCE, config, device, identity, viewer, watch_link};
 use doorframe::camera::{Camera, CameraConfig, SpoolState};
 use doorframe::codec::units::{Bitrate, MediaTime};
@@ -27,6 +28,7 @@ use doorframe::wall_us;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 use volume::Volume;
 
@@ -462,4 +464,47 @@ async fn a_recorder_takes_of_a_spool_what_its_camera_signed_once_and_the_whole_f
     assert!(entries.iter().any(|entry| entry.stored_us == half.stored_us && entry.bytes > half.bytes), "in its place");
     let verdict = fast::check(&looked, &entries, session).await;
     assert!(verdict.is_complete(), "{verdict:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_a_narrow_link_live_pictures_keep_their_rate_and_their_delay_while_the_rest_is_sent() {
+    let folder = folder("narrow");
+    let spool = folder.join("spool");
+    let kept = fast::recorded(&store(&spool).await, 1, 40, 15_000, wall_us() - 120_000_000).await;
+    let mut site = Site::new(&folder);
+    let running = site.up().await;
+    let mut link = running.0.link().unwrap();
+    let mut watch = watch_link(&link);
+    watch.camera = "door".parse().unwrap();
+    let (uplink_bps, delay) = (AtomicU64::new(1_500_000), Duration::from_millis(20));
+    let shape = Shape { uplink_bps, delay, queue: 120_000, loss: 0, seed: 7 };
+    let shaper = Shaper::start(running.0.address(), shape).await;
+    link.dial.url.set_port(Some(shaper.address.port())).unwrap();
+    let mut config = spooling("door", &spool);
+    config.bitrate = Bitrate::from_kbps(700);
+    let camera = Camera::start(config, link, Clock::new(Instant::now())).unwrap();
+    let watching = viewer(&watch);
+    common::stats(&watching, "pictures", |stats| stats.frames_shown > 30).await;
+
+    let (started, before) = (Instant::now(), watching.stats());
+    let mut least = u32::MAX;
+    while started.elapsed() < Duration::from_secs(20) {
+        least = least.min(camera.stats().target_bps);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let (stats, shown) = (camera.stats(), watching.stats());
+    let delay = shown.capture_to_picture.percentiles().unwrap();
+    let sent = stats.spool.delivered * kept[0].bytes * 8 / 20_000;
+    println!(
+        "{} epochs, {sent} kbit/s beside live video, whose least target was {least} bit/s of 700000; {} pictures, {} skipped, {delay:?}",
+        stats.spool.delivered,
+        shown.frames_shown - before.frames_shown,
+        stats.frames_skipped,
+    );
+    assert!(stats.spool.delivered >= 3, "{:?}", stats.spool);
+    assert!(least > 350_000, "live video was told to go down to {least} bit/s with seed 7");
+    assert!(shown.frames_shown - before.frames_shown > 480, "{shown:?} with seed 7");
+    assert!(delay.p99 < 500.0, "{delay:?} with seed 7");
+    drop(camera);
+    down(running).await;
 }
