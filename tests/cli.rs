@@ -366,6 +366,12 @@ fn a_home_from_its_first_pairing_to_a_device_that_was_removed() {
     assert!(watch(&laptop).status.success());
     assert!(!Path::new(&code).exists(), "a code that was used is no longer shown");
 
+    let (_page, output) = start(&["page", "--state", &laptop, "--no-open", "--page-port", "0"]);
+    let shown = link(output, "http://127.0.0.1");
+    assert!(shown.contains("camera=front-door") && shown.contains("device="), "all cameras, as there is one");
+    let nothing = failure(&["page", "--state", &path("nobody")]);
+    assert!(nothing.contains("no camera was paired"), "{nothing}");
+
     let card = said(&["devices", "--state", &phone, "card"]);
     let added = said(&["devices", "--state", &laptop, "add", card.trim(), "--name", "Phone", "--out", &invitation]);
     assert!(added.contains("was added as member") && added.contains("by device list 2 now"), "{added}");

@@ -1,17 +1,23 @@
 //! `doorframe page`.
 
+use super::from::StateArgs;
 use super::{Failure, status};
 use clap::Args;
+use doorframe::link::Alias;
 use doorframe::links::WatchLinks;
 use doorframe::page::{Page, PageError};
+use doorframe::vault::VaultError;
 use std::fmt::Display;
+use zeroize::Zeroizing;
 
 #[derive(Debug, Args)]
 pub(super) struct PageCommand {
-    /// The link that the camera printed, in quotes, and those of other cameras: one page shows up to 16. - reads them from a line of the
-    /// standard input, out of other users' sight.
-    #[arg(required = true, value_name = "LINK")]
-    links: Vec<String>,
+    /// Names of cameras that were paired with this device, or links that cameras printed, in quotes: one page shows up to 16. - reads
+    /// them from a line of the standard input, out of other users' sight. Without any: all that were paired.
+    #[arg(value_name = "NAME|LINK")]
+    cameras: Vec<String>,
+    #[command(flatten)]
+    state: StateArgs,
     #[command(flatten)]
     page: PageArgs,
 }
@@ -55,13 +61,14 @@ impl PageArgs {
 
 impl PageCommand {
     pub(super) async fn run(self) -> Result<(), Failure> {
-        let mut texts = self.links;
+        let mut texts = self.cameras;
         if texts == ["-"] {
             let mut line = String::new();
             std::io::stdin().read_line(&mut line).map_err(Failure::of)?;
             texts = line.trim().split(char::is_whitespace).map(Into::into).collect();
         }
-        let links = WatchLinks::join(texts.iter().map(String::as_str)).map_err(Failure::of)?;
+        let texts = watch_links(&self.state, texts)?;
+        let links = WatchLinks::join(texts.iter().map(|text| text.as_str())).map_err(Failure::of)?;
         let page = self.page.serve().await?;
         let link = links.at(page.url());
         println!("Open this link in a browser on this machine:\n\n  {link}\n");
@@ -74,4 +81,29 @@ impl PageCommand {
         status::until(None).await;
         Ok(())
     }
+}
+
+/// Names as the links of those cameras, links as they are; of no names, all that were paired.
+fn watch_links(state: &StateArgs, texts: Vec<String>) -> Result<Vec<Zeroizing<String>>, Failure> {
+    let is_name = |text: &String| text.parse::<Alias>().is_ok();
+    if !texts.is_empty() && !texts.iter().any(is_name) {
+        return Ok(texts.into_iter().map(Zeroizing::new).collect());
+    }
+    let vault = state.vault()?.ok_or_else(|| {
+        Failure(
+            "no camera was paired with this device: give the link that a camera printed, or pair with `doorframe pair`"
+                .into(),
+        )
+    })?;
+    let of_name =
+        |alias: &Alias| vault.watch_link(alias).map(|link| Zeroizing::new(link.to_string())).map_err(Failure::of);
+    if texts.is_empty() {
+        let all: Vec<_> = vault.cameras().map(|camera| of_name(&camera.alias)).collect::<Result<_, _>>()?;
+        return if all.is_empty() { Err(Failure::of(VaultError::NoHome)) } else { Ok(all) };
+    }
+    let link = |text: String| match text.parse::<Alias>() {
+        Ok(alias) => of_name(&alias),
+        Err(_) => Ok(Zeroizing::new(text)),
+    };
+    texts.into_iter().map(link).collect()
 }
