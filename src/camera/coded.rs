@@ -1,7 +1,8 @@
 //! A camera whose source has coded its pictures: seal → publish, without a look at them.
 
 use super::live::Live;
-use super::{CameraError, CameraState, Run, is_news};
+use super::run::{Run, is_news};
+use super::{CameraError, CameraState};
 use crate::sensor::CodedSensor;
 use doorframe_codec::units::{TemporalLayer, Uptime};
 use doorframe_transport::rate::Pace;
