@@ -127,18 +127,15 @@ async fn a_browser_shows_two_cameras_at_once_and_either_alone_and_tells_that_one
         camera.stop().unwrap();
         let gone = browser.wait("word that the second is gone", PATIENCE, |s| s["cameras"][1]["state"] == "gone");
         assert_eq!(gone["cameras"][0]["state"], "live", "{gone}");
-        let tile = browser.evaluate("document.querySelectorAll('#tiles li')[1].textContent");
-        assert!(tile.as_str().unwrap().contains("The camera is gone"), "{tile}");
+        // The page says so at its next look.
+        browser.text("document.querySelectorAll('#tiles li')[1]", PATIENCE, |tile| tile.contains("The camera is gone"));
 
         // It comes back, and somebody else may watch.
         let _camera = start(2, link);
         let ghost = browser.wait("an alarm", PATIENCE, |s| change(s) == "more" && s["cameras"][1]["state"] == "live");
         assert_eq!(ghost["cameras"][0]["devices"]["change"], Value::Null, "{ghost}");
-        let notice = browser.evaluate("document.querySelector('[role=alert]').textContent");
-        assert!(
-            notice.as_str().unwrap().starts_with("Back yard: This camera is sealed to 2 devices, before 1"),
-            "{notice}"
-        );
+        let told = |notice: &str| notice.starts_with("Back yard: This camera is sealed to 2 devices, before 1");
+        browser.text("document.querySelector('[role=alert]')", PATIENCE, told);
         keep("overview-ghost.png", &browser.screenshot());
         browser.evaluate("document.querySelector('[role=alert] button').click()");
         browser.wait("no alarm", PATIENCE, |s| change(s) == Value::Null);

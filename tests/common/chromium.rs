@@ -121,6 +121,20 @@ impl Chromium {
         }
     }
 
+    /// Waits until the text of an element is as wished: what the page draws comes a moment after its statistics.
+    #[allow(dead_code, reason = "not every test reads texts")]
+    pub(crate) fn text(&mut self, element: &str, patience: Duration, wished: impl Fn(&str) -> bool) {
+        let started = Instant::now();
+        loop {
+            let text = self.evaluate(&format!("{element}?.textContent"));
+            if text.as_str().is_some_and(&wished) {
+                return;
+            }
+            assert!(started.elapsed() < patience, "not within {patience:?}: {element} says {text}");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
     /// A picture of the page, as PNG in base64, once what it fades in and out has settled.
     pub(crate) fn screenshot(&mut self) -> String {
         std::thread::sleep(Duration::from_millis(900));
