@@ -54,7 +54,11 @@ fn close() -> bool {
 #[cfg(target_os = "linux")]
 fn lock() -> Locked {
     use rustix::mm::{MlockAllFlags, mlockall};
-    use rustix::process::{Resource, getrlimit};
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Memlock);
+    // What this user may have at most is his.
+    limit.current = limit.maximum;
+    let _as_it_was = setrlimit(Resource::Memlock, limit);
     // With a finite limit, memory that is taken later would be refused, and the program end.
     if let Some(bytes) = getrlimit(Resource::Memlock).current {
         return Locked::Limited(bytes);

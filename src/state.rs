@@ -154,7 +154,11 @@ impl StateDir {
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let mut file = options.open(&new).map_err(failed)?;
         file.write_all(bytes).and_then(|()| file.sync_all()).map_err(failed)?;
-        fs::rename(&new, &path).map_err(failed)
+        fs::rename(&new, &path).map_err(failed)?;
+        // Else a power cut may bring the old file back, and with it who was removed from a list.
+        #[cfg(unix)]
+        fs::File::open(&self.0).and_then(|folder| folder.sync_all()).map_err(failed)?;
+        Ok(())
     }
 }
 

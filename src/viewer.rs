@@ -13,6 +13,7 @@ use doorframe_codec::units::{MediaTime, Size};
 use doorframe_transport::events::CameraEvent;
 use doorframe_transport::identity::{BadKey, DeviceKey};
 use doorframe_transport::keys::{Epoch, SessionId};
+use doorframe_transport::manifest::DeviceListRef;
 use doorframe_transport::moq::{Node, client_endpoint, dial};
 use home::Watched;
 use screen::{Screen, Telling};
@@ -290,8 +291,8 @@ impl Viewer {
         self.happened.resubscribe()
     }
 
-    /// Version of the device list that the camera states; `None` until it was seen. Closed for a viewer without a home.
-    pub fn stated_list(&self) -> watch::Receiver<Option<u32>> {
+    /// The device list that the camera states; `None` until a session of its was opened. Closed for a viewer without a home.
+    pub fn stated_list(&self) -> watch::Receiver<Option<DeviceListRef>> {
         self.home.as_ref().map_or_else(|| watch::channel(None).1, Watched::stated)
     }
 

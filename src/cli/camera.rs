@@ -265,8 +265,10 @@ struct PairPage(PathBuf);
 impl PairPage {
     fn write(path: PathBuf, link: &str) -> Result<Self, Failure> {
         let page = Zeroizing::new(pairing::page(link).map_err(Failure::of)?);
+        // Not into somebody else's file, or through his link.
+        let _old = std::fs::remove_file(&path);
         let mut options = std::fs::OpenOptions::new();
-        options.write(true).create(true).truncate(true);
+        options.write(true).create_new(true);
         // The code makes whoever sees it the owner.
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);

@@ -9,7 +9,7 @@ use doorframe::transport::devices::{Change, Device, DeviceName, Expiry, Recovery
 use doorframe::transport::identity::{DevicePublicKey, VerifyingKey};
 use doorframe::transport::seed::Seed;
 use doorframe::vault::{Vault, VaultError};
-use doorframe::viewer::{NoSink, Own, Viewer};
+use doorframe::viewer::{NoSink, Own, Viewer, ViewerState};
 use doorframe::wall_us;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -139,6 +139,7 @@ impl DevicesCommand {
         let state = StateDir::open(&self.state).map_err(Failure::of)?;
         let mut vault = Vault::open(&state).map_err(Failure::of)?;
         let wall = wall_us();
+        let mut invited = None;
         let is_rotated = matches!(self.deed, Some(Deed::Rotate { .. }));
         let changes = match self.deed {
             None => {
@@ -157,9 +158,7 @@ impl DevicesCommand {
                     devices.push(device);
                     Ok(())
                 });
-                if changes.is_ok() {
-                    invite(&vault, &signer, &named, out)?;
-                }
+                invited = changes.is_ok().then_some((signer, named, out));
                 changes
             }
             Some(Deed::Invite { device, out }) => {
@@ -225,7 +224,15 @@ impl DevicesCommand {
         };
         let changes: Vec<Change> = changes.map_err(Failure::of)?;
         changes.iter().for_each(|change| println!("  {change}"));
-        deliver(&vault, if is_rotated { News::Rotation } else { News::List }).await
+        deliver(&vault, if is_rotated { News::Rotation } else { News::List }).await?;
+        match invited {
+            Some((signer, name, out)) => invite(&vault, &signer, &name, out).map_err(|Failure(why)| {
+                Failure(format!(
+                    "{name} is on the list, and its invitation was not written: {why}; try `doorframe devices invite`"
+                ))
+            }),
+            None => Ok(()),
+        }
     }
 }
 
@@ -313,7 +320,7 @@ enum News {
 /// Brings what is new to every camera that is there.
 async fn deliver(vault: &Vault, news: News) -> Result<(), Failure> {
     let Some(home) = vault.home() else { return Ok(()) };
-    let version = home.lists().newest().version();
+    let ours = home.lists().newest().reference();
     for camera in vault.cameras() {
         let link = vault.watch_link(&camera.alias).map_err(Failure::of)?;
         let retired = vault.devices().into_iter().skip(1).collect();
@@ -322,7 +329,7 @@ async fn deliver(vault: &Vault, news: News) -> Result<(), Failure> {
         let viewer = Viewer::of_home(&link, own, challenge, Box::new(NoSink), None).map_err(Failure::of)?;
         let mut stated = viewer.stated_list();
         let has_it = async {
-            stated.wait_for(|stated| stated.is_some_and(|stated| stated >= version)).await.ok()?;
+            stated.wait_for(|stated| *stated == Some(ours)).await.ok()?;
             if news == News::Rotation {
                 stated.changed().await.ok()?;
             }
@@ -330,8 +337,14 @@ async fn deliver(vault: &Vault, news: News) -> Result<(), Failure> {
         };
         let came = tokio::time::timeout(PATIENCE, has_it).await.is_ok_and(|came| came.is_some());
         let alias = &camera.alias;
-        if came {
-            println!("  camera {alias} seals by device list {version} now");
+        let alarm = match &*viewer.state().borrow() {
+            ViewerState::Alarm(words) => Some(words.clone()),
+            _ => None,
+        };
+        if let Some(words) = alarm {
+            println!("  camera {alias}: ALARM: {words}");
+        } else if came {
+            println!("  camera {alias} seals by device list {} now", ours.version);
         } else {
             println!(
                 "  camera {alias} was not reached; it is given the list when one of the home's devices watches it"

@@ -59,7 +59,10 @@ impl Open {
             bundle.check().parts.iter().flat_map(|part| &part.faults).map(ToString::to_string).collect();
         let mut span: Option<(u64, u64)> = None;
         for (part, key) in bundle.parts().iter().zip(keys) {
-            let Some(granted) = granted.parts.get(key) else { continue };
+            let Some(granted) = granted.parts.get(key) else {
+                wrong.push("a part is there without its key".into());
+                continue;
+            };
             for (epoch, _) in &part.files {
                 match part.open(*epoch, granted) {
                     Some(Ok(opened)) => {

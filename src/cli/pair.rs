@@ -21,6 +21,9 @@ pub(super) struct PairCommand {
     /// What the camera is called.
     #[arg(long, value_name = "NAME", default_value = "front-door")]
     camera: Alias,
+    /// Take the place of the camera that has this name.
+    #[arg(long)]
+    replace: bool,
     /// The link that the hub printed, in quotes; needed the first time, and kept for the cameras to come.
     #[arg(long, value_name = "LINK")]
     hub: Option<String>,
@@ -45,6 +48,13 @@ impl PairCommand {
             })?,
         };
         let identity = link.identity;
+        let other = vault.camera(&self.camera).filter(|paired| paired.identity != identity);
+        if other.is_some() && !self.replace {
+            return Err(Failure(format!(
+                "a camera named {} was paired already: give this one another name with --camera, or let it take that one's place with --replace",
+                self.camera
+            )));
+        }
         let camera = PairedCamera::new(self.camera.clone(), identity, &hub);
         let message = CameraHub::new(&hub, self.camera.clone()).to_message().map_err(Failure::of)?;
         let owner = new_owner(&vault, self.name.clone())?;

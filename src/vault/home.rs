@@ -102,6 +102,20 @@ impl Home {
         self.records.iter().map(Vec::as_slice).chain(self.lists.rotations())
     }
 
+    /// The newest lists, from the oldest of them, of at most `bytes` bytes but always the newest, and then the rotations in force. Whoever
+    /// starts with them trusts the first.
+    pub fn newest_records(&self, bytes: usize) -> impl Iterator<Item = &[u8]> {
+        let mut room = bytes;
+        let fits = |record: &&Vec<u8>| {
+            let fits = record.len() <= room;
+            room = room.saturating_sub(record.len());
+            fits
+        };
+        let count = self.records.iter().rev().take_while(fits).count().max(1);
+        let newest = self.records.iter().skip(self.records.len().saturating_sub(count));
+        newest.map(Vec::as_slice).chain(self.lists.rotations())
+    }
+
     /// `u8 version ‖ each record: u32 length ‖ record ‖ hash of all before`, lists first: for our own disk alone.
     pub fn emit(&self) -> Vec<u8> {
         let mut out = vec![VERSION];

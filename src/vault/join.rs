@@ -1,9 +1,9 @@
 //! A second device: invited by one of the home's owners, who has put its card on the list.
 
 use super::home::Home;
-use super::{CAMERAS, Cameras, PairedCamera, Vault, VaultError};
+use super::{CAMERAS, Cameras, PairedCamera, RecordRefused, Vault, VaultError};
 use crate::link::Alias;
-use doorframe_transport::devices::Invitation;
+use doorframe_transport::devices::{Invitation, InvitationRefused, ListRefused};
 use doorframe_transport::identity::VerifyingKey;
 use doorframe_transport::seed::Seed;
 
@@ -19,6 +19,9 @@ pub struct Joined {
     pub cameras: Vec<Alias>,
 }
 
+/// Bytes of device lists in an invitation: more than any home's last changes, and what they need to be set against.
+const INVITED: usize = 256 << 10;
+
 impl Vault {
     /// What the device that signs with `device` needs to watch: all lists and the cameras, sealed to it. Only owners can invite.
     ///
@@ -32,7 +35,7 @@ impl Vault {
         if !home.is_owner(&self.signer.verifying_key()) {
             return Err(VaultError::NotOwner);
         }
-        Ok(Invitation::emit(home.records(), &self.cameras.emit(), invited, &self.signer, seed)?)
+        Ok(Invitation::emit(home.newest_records(INVITED), &self.cameras.emit(), invited, &self.signer, seed)?)
     }
 
     /// Takes an invitation: keeps the home's lists, which from then on are taken one after the other only, and adds its cameras.
@@ -48,13 +51,26 @@ impl Vault {
             None => Home::of(&taken.records)?,
             Some(ours) if ours.lists().home() != taken.list.list().home() => return Err(VaultError::OtherHome),
             Some(mut ours) => {
+                let (given, newest) = (taken.list.list().version(), ours.lists().newest().version());
+                if given < newest {
+                    return Err(ListRefused::RolledBack { given, ours: newest }.into());
+                }
                 for record in &taken.records {
-                    // Those that we have are known, and none brings an old one back.
-                    ours.handle(record)?;
+                    if ours.lists().knows(record) {
+                        continue;
+                    }
+                    match ours.handle(record) {
+                        // A rotation that we know a newer one of.
+                        Err(RecordRefused::Rotation(_)) => {}
+                        other => drop(other?),
+                    }
                 }
                 ours
             }
         };
+        if !home.is_owner(&taken.by) {
+            return Err(InvitationRefused::NotOwner(taken.by).into());
+        }
         let version = home.lists().newest().version();
         let words = format!("joined a home by the invitation of {}, device list {version}", taken.by.fingerprint());
         self.note(&words, wall_us)?;

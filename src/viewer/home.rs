@@ -2,9 +2,9 @@
 
 use super::{Again, Keep};
 use crate::state::random;
-use crate::vault::Home;
+use crate::vault::{Home, RecordRefused};
 use bytes::Bytes;
-use doorframe_transport::devices::{Ghost, LetterKey, Standing, Way};
+use doorframe_transport::devices::{Ghost, LetterKey, ListRefused, Standing, Update, Way};
 use doorframe_transport::manifest::{DeviceListRef, SessionManifest};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,7 +18,7 @@ struct Shared {
     home: Mutex<Home>,
     again: Again,
     keep: Keep,
-    stated: watch::Sender<Option<u32>>,
+    stated: watch::Sender<Option<DeviceListRef>>,
     letters: Mutex<Option<LetterKey>>,
 }
 
@@ -28,32 +28,44 @@ impl Watched {
         Self(Arc::new(Shared { home, again, keep, stated, letters }))
     }
 
-    /// Version of the list that the camera states.
-    pub(super) fn stated(&self) -> watch::Receiver<Option<u32>> {
+    /// The list that the camera states.
+    pub(super) fn stated(&self) -> watch::Receiver<Option<DeviceListRef>> {
         self.0.stated.subscribe()
     }
 
     /// Notes what a session states that opened with this device's key: the camera is given what it does not have.
-    pub(super) fn handle_stated(&self, version: u32, letters: LetterKey) {
-        if version > self.lock().lists().newest().version() {
+    pub(super) fn handle_stated(&self, list: DeviceListRef, letters: LetterKey) {
+        if list.version > self.lock().lists().newest().version() {
             self.read_again();
         }
         *self.0.letters.lock().unwrap_or_else(PoisonError::into_inner) = Some(letters);
-        self.0.stated.send_replace(Some(version));
+        self.0.stated.send_replace(Some(list));
     }
 
     /// Takes a letter of the camera; says whether our lists are newer now.
-    pub(super) fn handle_letter(&self, key: &LetterKey, letter: &[u8]) -> bool {
-        let Ok(record) = key.open(Way::ToDevices, letter) else { return false };
-        let before = self.lock().lists().newest().version();
+    ///
+    /// # Errors
+    /// What a person should be told: a list that no owner signed, or a second one of a version.
+    pub(super) fn handle_letter(&self, key: &LetterKey, letter: &[u8]) -> Result<bool, RecordRefused> {
+        let Ok(record) = key.open(Way::ToDevices, letter) else { return Ok(false) };
         // Looked at here first: most of what comes is known, and not worth a look at the disk.
-        if self.lock().clone().handle(&record).is_err() {
-            return false;
+        let mut next = self.lock().clone();
+        let before = next.lists().newest().version();
+        if next.lists().knows(&record) {
+            return Ok(false);
+        }
+        match next.handle(&record) {
+            Ok(Update::New(_)) => {}
+            Err(RecordRefused::List(refused @ (ListRefused::Forked { .. } | ListRefused::NotOwner(_)))) => {
+                return Err(refused.into());
+            }
+            // Of before our first, or of after one that is not here yet; what stays away is an alarm of its own.
+            Ok(_) | Err(_) => return Ok(false),
         }
         if let Some(home) = (self.0.keep)(&record) {
             *self.lock() = home;
         }
-        self.lock().lists().newest().version() > before
+        Ok(self.lock().lists().newest().version() > before)
     }
 
     /// What a camera needs that has list `version`, in letters.
@@ -75,9 +87,13 @@ impl Watched {
     }
 
     /// Sets a list that an opening states against ours.
-    pub(super) fn compare(&self, stated: DeviceListRef) -> Result<(), Ghost> {
+    pub(super) fn compare(&self, stated: DeviceListRef) -> Result<Standing, Ghost> {
         let compared = self.lock().lists().compare(stated);
-        compared.map(|_| ())
+        if compared == Ok(Standing::Ahead) {
+            self.read_again();
+            return self.lock().lists().compare(stated);
+        }
+        compared
     }
 
     fn say(&self, standing: Result<Standing, Ghost>) -> Result<(), Ghost> {

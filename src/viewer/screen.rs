@@ -12,6 +12,7 @@ use doorframe_codec::decoder::Limits;
 use doorframe_codec::h264::openh264::Openh264Decoder;
 use doorframe_codec::units::{Color, Size};
 use doorframe_codec::{Decoder, Picture};
+use doorframe_transport::devices::Standing;
 use doorframe_transport::keys::{Epoch, SessionId};
 use doorframe_transport::manifest::SessionManifest;
 use doorframe_transport::track::TrackName;
@@ -44,6 +45,8 @@ pub(super) struct Screen {
     gone: bool,
     /// What was alarming in this session. It stays until another begins.
     alarm: Option<String>,
+    /// Openings in a row that state a list which we have not.
+    ahead: u32,
     /// First epoch shown in this session: until the next, what waited at the hub is shown as fast as it decodes.
     first_epoch: Option<Epoch>,
     /// Epoch of the first unit that came in this session.
@@ -63,6 +66,8 @@ const PENDING: usize = 256;
 const PENDING_BYTES: usize = 16 << 20;
 /// Sessions announced at once under one name, at most.
 const CANDIDATES: usize = 8;
+/// Openings, one every two seconds, after which the camera's letters would have come.
+const AHEAD: u32 = 4;
 /// An object that took less than this on its way did not wait for us at the hub.
 const PROMPT: Duration = Duration::from_millis(50);
 
@@ -99,6 +104,7 @@ impl Screen {
             candidates: HashMap::new(),
             gone: false,
             alarm: None,
+            ahead: 0,
             first_epoch: None,
             joined: None,
         }
@@ -185,6 +191,7 @@ impl Screen {
                 self.joined = None;
                 self.gone = false;
                 self.alarm = None;
+                self.ahead = 0;
                 ViewerState::Opening(id)
             }
             Ok(_) => {
@@ -199,7 +206,7 @@ impl Screen {
         self.state.send_replace(state);
         let Some(home) = self.home.clone().filter(|_| is_ours) else { return };
         if let Some((facts, letters)) = self.machine.session().zip(self.machine.letters()) {
-            home.handle_stated(facts.devices.version, letters);
+            home.handle_stated(facts.devices, letters);
         }
         if let Err(ghost) = home.check_session(record) {
             self.raise(ghost.to_string());
@@ -209,22 +216,35 @@ impl Screen {
     /// A list that this device did not have. What the session states is set against it again.
     fn handle_letter(&mut self, id: SessionId, letter: &[u8]) {
         let Some((home, key)) = self.home.as_ref().zip(self.machine.letters()) else { return };
-        if home.handle_letter(&key, letter)
-            && let Some(Err(ghost)) = self.candidates.get(&id).map(|record| home.check_session(record))
-            && self.alarm.is_none()
-        {
-            self.raise(ghost.to_string());
+        let words = match home.handle_letter(&key, letter) {
+            Ok(false) => None,
+            Ok(true) => {
+                self.candidates.get(&id).and_then(|record| home.check_session(record).err()).map(|e| e.to_string())
+            }
+            Err(refused) => Some(format!("the camera hands over a device list that is not the home's: {refused}")),
+        };
+        if let Some(words) = words.filter(|_| self.alarm.is_none()) {
+            self.raise(words);
         }
     }
 
     /// Sets the device list that an opening states against ours, where the session's key signed it.
     fn check_opening(&mut self, record: &[u8]) {
         let (Some(home), Some(facts)) = (&self.home, self.machine.session()) else { return };
-        if let Ok(opening) = facts.opening(record)
-            && let Err(ghost) = home.compare(opening.devices)
-            && self.alarm.is_none()
-        {
-            self.raise(ghost.to_string());
+        let Ok(opening) = facts.opening(record) else { return };
+        let compared = home.compare(opening.devices);
+        self.ahead = if compared == Ok(Standing::Ahead) { self.ahead + 1 } else { 0 };
+        let words = match compared {
+            Err(ghost) => ghost.to_string(),
+            // Its letters had the time to come.
+            Ok(Standing::Ahead) if self.ahead >= AHEAD => format!(
+                "the camera states device list {}, which no owner has shown this device: somebody may be on it whom no owner put there. If all is well, an owner's `doorframe devices invite` brings it",
+                opening.devices.version
+            ),
+            Ok(_) => return,
+        };
+        if self.alarm.is_none() {
+            self.raise(words);
         }
     }
 

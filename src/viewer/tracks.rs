@@ -195,8 +195,8 @@ pub(super) async fn publish(node: Arc<Node>, id: String, challenge: [u8; 16], ho
 async fn publish_devices(home: &Watched, track: &TrackWriter) -> Result<(), CarriageError> {
     let mut stated = home.stated();
     for sequence in 0.. {
-        let version = *stated.borrow_and_update();
-        let records = version.map(|version| home.since(version)).unwrap_or_default();
+        let list = *stated.borrow_and_update();
+        let records = list.map(|list| home.since(list.version)).unwrap_or_default();
         let mut group = track.group(sequence)?;
         for record in records {
             group.write(MediaTime::default(), record)?;

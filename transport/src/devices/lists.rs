@@ -117,6 +117,12 @@ impl Lists {
         self.rotations.values().map(|(_, record)| record.as_slice())
     }
 
+    /// Whether a record is a list that we had before, or have.
+    pub fn knows(&self, record: &[u8]) -> bool {
+        let list = DeviceList::parse(record);
+        list.is_ok_and(|list| list.home() == self.home() && self.hashes.get(&list.version()) == Some(&list.hash()))
+    }
+
     /// Takes a device list.
     ///
     /// # Errors
