@@ -306,3 +306,44 @@ async fn the_hub_sees_no_name_and_no_key_of_a_device() {
     assert_eq!(letter.len(), 2 + 16 + 1 + 12 + 4096 + 16);
     drop((owner, hub));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_newer_list_that_never_comes_is_an_alarm() {
+    let family = [device(Role::Owner, 1), device(Role::Member, 2)];
+    let first = Home::new(first(&family));
+    let third = after(&after(&first, &family), &family);
+    // A camera that was paired with the third list has no other to hand over.
+    let hub = hub();
+    let link = hub.link().unwrap();
+    let (_camera, _events) = camera(link.clone(), Home::new(third.lists().checked().clone()));
+    let (own, _kept) = keeping(first);
+    let viewer = Viewer::of_home(&watch_link(&link, 2), own, [2; 32], Box::new(NoSink), None).unwrap();
+    live(&viewer).await;
+    let alarm = state(&viewer, "alarm", |state| matches!(state, ViewerState::Alarm(_))).await.to_string();
+    assert!(alarm.contains("device list 3") && alarm.contains("no owner has shown"), "{alarm}");
+}
+
+#[tokio::test]
+async fn a_list_is_in_force_and_said_when_the_disk_does_not_take_it() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("devices-disk");
+    let dir = StateDir::open(&folder).unwrap();
+    let home = Home::new(first(&[device(Role::Owner, 1), device(Role::Member, 2)]));
+    CameraHome::store(&dir, home.lists().checked()).unwrap();
+    let kept = CameraHome::load(&dir).unwrap().unwrap();
+    let mut events = kept.events();
+    std::fs::remove_dir_all(&folder).unwrap();
+    let removed = after(&home, &[device(Role::Owner, 1)]);
+    kept.handle(removed.lists().newest().record()).unwrap();
+    assert_eq!(kept.list(), removed.lists().newest().reference());
+    assert!(matches!(event(&mut events).await, HomeEvent::Changed(_)));
+    let HomeEvent::NotKept(words) = event(&mut events).await else { panic!() };
+    assert!(words.contains("camera-home"), "{words}");
+    // As soon as the disk takes it, it is there.
+    let dir = StateDir::open(&folder).unwrap();
+    let loaded = || CameraHome::load(&dir).ok().flatten().map(|home| home.list());
+    let started = Instant::now();
+    while loaded() != Some(removed.lists().newest().reference()) {
+        assert!(started.elapsed() < PATIENCE, "not tried again");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+}

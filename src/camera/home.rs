@@ -1,4 +1,4 @@
-//! The device lists that a camera holds: kept on its disk before they are in force.
+//! The device lists that a camera holds, and keeps on its disk.
 
 use crate::state::{StateDir, StateError, random};
 use crate::vault::{Home, RecordRefused};
@@ -9,11 +9,14 @@ use doorframe_transport::moq::Node;
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use thiserror::Error;
 use tokio::sync::broadcast;
 
 /// File of a camera's state folder.
 const FILE: &str = "camera-home";
+/// How long to wait before a disk that said no is asked again.
+const AGAIN: Duration = Duration::from_secs(5);
 /// Events kept for a slow reader.
 const EVENTS: usize = 64;
 /// Records that one viewer may send in a group: 64 lists, and a rotation of each device.
@@ -33,6 +36,8 @@ pub enum HomeEvent {
     Changed(Change),
     /// A list or a rotation was not taken, in these words.
     Refused(String),
+    /// What is in force is not on the disk, in these words; it is tried again. After a restart before that the old list is back.
+    NotKept(String),
 }
 
 /// Why a camera's home cannot be read or kept.
@@ -51,11 +56,17 @@ pub enum HomeError {
 
 /// A camera's device lists; clones are one.
 #[derive(Clone)]
-pub struct CameraHome(Arc<Mutex<Kept>>);
+pub struct CameraHome(Arc<Shared>);
+
+struct Shared {
+    /// Never held while the disk is waited for: the camera's thread looks here at each frame.
+    kept: Mutex<Kept>,
+    /// Held from a list on until it is on the disk, so that the newest is written last.
+    disk: Mutex<Option<StateDir>>,
+}
 
 struct Kept {
     home: Home,
-    state: Option<StateDir>,
     /// Counts up with every list and rotation that was taken.
     revision: u64,
     refused: u64,
@@ -98,7 +109,8 @@ impl CameraHome {
 
     fn new(home: Home, state: Option<StateDir>) -> Self {
         let (letters, tell) = (VecDeque::new(), broadcast::channel(EVENTS).0);
-        Self(Arc::new(Mutex::new(Kept { home, state, revision: 0, refused: 0, letters, tell })))
+        let kept = Mutex::new(Kept { home, revision: 0, refused: 0, letters, tell });
+        Self(Arc::new(Shared { kept, disk: Mutex::new(state) }))
     }
 
     /// What happens to it from now on.
@@ -128,11 +140,13 @@ impl CameraHome {
         Sealing { devices, list, until, revision: kept.revision }
     }
 
-    /// Takes a list or a rotation. It is on the disk before it is in force.
+    /// Takes a list or a rotation. It is in force at once: somebody who was removed must not watch on because a disk is slow or full. When
+    /// this returns, it is on the disk too, or whoever listens to the events has been told that it is not, and it is tried again.
     ///
     /// # Errors
     /// Why it was not taken; whoever listens to the events has been told.
     pub fn handle(&self, record: &[u8]) -> Result<Update, RecordRefused> {
+        let disk = self.0.disk.lock().unwrap_or_else(PoisonError::into_inner);
         let mut kept = self.lock();
         let mut next = kept.home.clone();
         let update = match next.handle(record) {
@@ -144,18 +158,37 @@ impl CameraHome {
             }
         };
         let Update::New(changes) = &update else { return Ok(update) };
-        if let Some(state) = &kept.state
-            && let Err(error) = state.write(FILE, &next.emit())
-        {
-            // Somebody who was removed must not watch on because a disk is full; after a restart the list comes again.
-            tracing::error!(%error, "the new device list is in force and could not be kept");
-        }
+        let bytes = next.emit();
         kept.home = next;
         kept.revision += 1;
         for change in changes {
             let _unheard = kept.tell.send(HomeEvent::Changed(change.clone()));
         }
+        drop(kept);
+        if let Some(Err(error)) = disk.as_ref().map(|state| state.write(FILE, &bytes)) {
+            let _unheard = self.lock().tell.send(HomeEvent::NotKept(error.to_string()));
+            self.keep_trying();
+        }
         Ok(update)
+    }
+
+    /// Writes what is in force until that works, or nobody has this home any more.
+    fn keep_trying(&self) {
+        let shared = Arc::downgrade(&self.0);
+        let again = move || {
+            loop {
+                std::thread::sleep(AGAIN);
+                let Some(home) = shared.upgrade().map(Self) else { return };
+                let disk = home.0.disk.lock().unwrap_or_else(PoisonError::into_inner);
+                let bytes = home.lock().home.emit();
+                if disk.as_ref().is_none_or(|state| state.write(FILE, &bytes).is_ok()) {
+                    return;
+                }
+            }
+        };
+        if let Err(error) = std::thread::Builder::new().name("camera-home".into()).spawn(again) {
+            tracing::error!(%error, "nothing tries again to keep the device list");
+        }
     }
 
     /// Starts to open letters of another session, and gives those that hand its devices all lists and rotations there are.
@@ -209,7 +242,7 @@ impl CameraHome {
     }
 
     fn lock(&self) -> MutexGuard<'_, Kept> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

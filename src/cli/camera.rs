@@ -158,6 +158,7 @@ impl CameraCommand {
                 Some(event) = next_change(&mut lists) => line.say(&match event {
                     HomeEvent::Changed(change) => format!("devices  {change}"),
                     HomeEvent::Refused(words) => format!("devices  REFUSED: {words}"),
+                    HomeEvent::NotKept(words) => format!("devices  NOT KEPT: {words}; trying again"),
                     _ => continue,
                 }),
                 Some(state) = next_press(&mut presses) => {

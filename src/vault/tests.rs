@@ -192,7 +192,12 @@ fn a_second_device_joins_watches_and_as_an_owner_pairs_and_invites() {
     phone.change_devices(10, adding(guest(3, 1_000))).unwrap();
     let newest = phone.home().unwrap().lists().newest().record().to_vec();
     assert!(matches!(laptop.handle_record(&newest), Ok(Update::New(_))));
-    // The same invitation again brings nothing back, and a third device cannot use it.
+    // A camera that came later is brought by another invitation.
+    laptop.add_camera(PairedCamera { alias: "garden".parse().unwrap(), ..camera() }, 11).unwrap();
+    let anew = laptop.invitation(&signer, seed()).unwrap();
+    assert_eq!(phone.join(&anew, 12).unwrap().cameras.len(), 2);
+    assert_eq!(other.vault().cameras().count(), 2);
+    // The first invitation again brings nothing back, and a third device cannot use it.
     let error = phone.join(&invitation, 11).unwrap_err().to_string();
     assert!(error.contains("older") || error.contains("old"), "{error}");
     let third = Folder::new("third");
