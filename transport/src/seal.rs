@@ -148,6 +148,10 @@ impl Opener {
     fn open_into(&self, object: &[u8], plaintext: &mut Vec<u8>) -> Result<u64, OpenError> {
         let frame = EncryptedFrameView::try_new(object).map_err(|_| OpenError::Malformed)?;
         let (kid, counter) = (frame.header().key_id(), frame.header().counter());
+        // Numbers have one form, the shortest (RFC 9605 §4.3): an object has one header.
+        if SframeHeader::new(kid, counter).len() != frame.header().len() {
+            return Err(OpenError::Malformed);
+        }
         if kid != u64::from(self.epoch.0) {
             return Err(OpenError::Epoch { given: kid, wanted: self.epoch });
         }

@@ -1,4 +1,4 @@
-//! Known-answer files of device lists, recovery keys, grants and events (`vectors/README.md`).
+//! Known-answer files of the key tree and sealing, device lists, recovery keys, grants and events (`vectors/README.md`).
 //!
 //! `DOORFRAME_WRITE_VECTORS=1` writes them anew, by a writer that knows nothing of the crate (`writer.rs`).
 
@@ -8,6 +8,7 @@ mod devices;
 mod events;
 mod grants;
 mod recovery;
+mod seal;
 #[path = "../common/vectors.rs"]
 mod vectors;
 mod writer;
