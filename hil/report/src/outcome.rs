@@ -108,6 +108,15 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// The verdict without its reason.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Failed { .. } => "failed",
+            Self::NotRun { .. } => "not run",
+        }
+    }
+
     /// The reason, if there is one to give.
     pub fn why(&self) -> Option<&str> {
         match self {
@@ -119,11 +128,8 @@ impl Verdict {
 
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Passed => f.write_str("passed"),
-            Self::Failed { why } => write!(f, "failed: {why}"),
-            Self::NotRun { why } => write!(f, "not run: {why}"),
-        }
+        f.write_str(self.word())?;
+        self.why().map_or(Ok(()), |why| write!(f, ": {why}"))
     }
 }
 
@@ -212,7 +218,8 @@ pub fn amount(value: f64, unit: &str) -> String {
             large if large >= 1.0 => 2,
             _ => 4,
         };
-        format!("{value:.places$}")
+        let number = format!("{value:.places$}");
+        if places == 0 { number } else { number.trim_end_matches('0').trim_end_matches('.').to_owned() }
     };
     if unit.is_empty() { number } else { format!("{number} {unit}") }
 }
