@@ -51,8 +51,8 @@ pub struct Fired {
     pub what: String,
     /// Number of the frame it was fired with, or of the next one.
     pub frame: u32,
-    /// When, since the board was made.
-    pub at: Duration,
+    /// When, in milliseconds since the board was made.
+    pub at_ms: u64,
     /// Whether the host has got to see it.
     pub delivered: bool,
 }
@@ -168,7 +168,8 @@ impl Camera {
     /// Notes that a fault was fired; where it was noted.
     fn record(&mut self, at: Duration, due: Due, frame: u32) -> usize {
         let what = due.fault.to_string();
-        self.delivered.fired.push(Fired { fault: due.index, what, frame, at, delivered: false });
+        let at_ms = u64::try_from(at.as_millis()).unwrap_or(u64::MAX);
+        self.delivered.fired.push(Fired { fault: due.index, what, frame, at_ms, delivered: false });
         self.delivered.fired.len() - 1
     }
 
@@ -308,6 +309,10 @@ impl Camera {
             let byte = self.armed.byte(due.index, self.number);
             let place = self.record(now, due, self.number);
             stream.spoil(due.fault.what, place, byte);
+            // A host sees from now on that nothing comes, and may give up before something does.
+            if matches!(due.fault.what, What::Freeze { .. } | What::SlowStart { .. }) {
+                self.mark(&[place]);
+            }
         }
         stream.handle_prepared();
     }

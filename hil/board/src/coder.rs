@@ -178,4 +178,47 @@ mod tests {
             assert_eq!(block_code::read(&frame, 320, (320, 240)), Some(5));
         }
     }
+
+    /// Sizes whose height is and is not whole macroblocks.
+    const SIZES: [(u16, u16); 3] = [(320, 240), (640, 360), (1280, 720)];
+
+    #[test]
+    fn jpegs_carry_their_number_and_the_light_through_a_decoder() {
+        for (width, height) in SIZES {
+            let mut coder = Coder::new(&Mode::new(Format::Mjpeg, width, height, &[30]), &Frames::Pattern);
+            let size = (usize::from(width), usize::from(height));
+            for (number, light) in [(0, Light::Off), (0x5555_aaaa, Light::On), (u32::MAX, Light::Off)] {
+                let frame = coder.frame(number, light, 0);
+                let options = zune_jpeg::zune_core::options::DecoderOptions::default()
+                    .jpeg_set_out_colorspace(zune_jpeg::zune_core::colorspace::ColorSpace::Luma);
+                let cursor = zune_jpeg::zune_core::bytestream::ZCursor::new(&frame);
+                let luma = zune_jpeg::JpegDecoder::new_with_options(cursor, options).decode().unwrap();
+                // JPEG's luma has full range; the thresholds have room for both.
+                assert_eq!(block_code::read(&luma, size.0, size), Some(number), "{width}x{height}");
+                assert_eq!(Light::read(&luma, size.0, size), Some(light));
+            }
+        }
+    }
+
+    #[test]
+    fn h264_is_decoded_to_the_pictures_that_were_drawn() {
+        use openh264::formats::YUVSource;
+        for (width, height) in SIZES {
+            let mut coder = Coder::new(&Mode::new(Format::H264, width, height, &[30]), &Frames::Pattern);
+            let mut decoder = openh264::decoder::Decoder::new().unwrap();
+            let size = (usize::from(width), usize::from(height));
+            for number in 0..130 {
+                let light = if number % 7 < 3 { Light::On } else { Light::Off };
+                let frame = coder.frame(number, light, 0);
+                let picture = decoder.decode(&frame).unwrap().expect("a picture for each access unit");
+                assert_eq!(picture.dimensions(), size);
+                let stride = picture.strides().0;
+                assert_eq!(block_code::read(picture.y(), stride, size), Some(number), "{width}x{height}");
+                assert_eq!(Light::read(picture.y(), stride, size), Some(light));
+                for (row, drawn) in picture.y().chunks(stride).zip(coder.picture.planes()[0].chunks(size.0)) {
+                    assert_eq!(row[..size.0], *drawn, "frame {number}");
+                }
+            }
+        }
+    }
 }
