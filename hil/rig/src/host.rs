@@ -13,8 +13,6 @@ use thiserror::Error;
 const ANSWER: Duration = Duration::from_millis(400);
 /// A question is asked again so often: the line may have cut it off.
 const TRIES: u32 = 3;
-/// The rig rests by itself when a host that crashed asks nothing for so long.
-pub const QUIET: Duration = Duration::from_secs(20);
 /// A rig that is busy with a series is asked so often.
 const LOOK: Duration = Duration::from_secs(2);
 
@@ -86,19 +84,32 @@ pub struct Rig<P> {
 }
 
 impl<P: Port> Rig<P> {
-    /// Greets the controller, and has it rest if this program goes silent.
+    /// Greets the controller. If this program then asks nothing for `quiet`, it has crashed: the rig switches all off by itself,
+    /// the board too. Zero for never.
     ///
     /// # Errors
     /// If it does not answer, is no rig, or is of another version.
-    pub fn open(port: P) -> Result<Self, RigError> {
+    pub fn open(port: P, quiet: Duration) -> Result<Self, RigError> {
         let mut rig = Self { port, reader: Reader::default(), number: 0, abilities: Abilities::default() };
         match rig.ask(Command::Hello)? {
             Answer::Hello { abilities, .. } => rig.abilities = abilities,
             other => return Err(RigError::Confused(Box::new(other))),
         }
-        let quiet_ms = u32::try_from(QUIET.as_millis()).unwrap_or(u32::MAX);
-        rig.tell(Command::Watchdog { quiet_ms })?;
+        rig.watchdog(quiet)?;
         Ok(rig)
+    }
+
+    /// Says goodbye: everything stays as it is.
+    ///
+    /// # Errors
+    /// If it does not answer.
+    pub fn close(mut self) -> Result<(), RigError> {
+        self.watchdog(Duration::ZERO)
+    }
+
+    fn watchdog(&mut self, quiet: Duration) -> Result<(), RigError> {
+        let quiet_ms = u32::try_from(quiet.as_millis()).unwrap_or(u32::MAX);
+        self.tell(Command::Watchdog { quiet_ms }).map(|_| ())
     }
 
     /// What it has wires for.

@@ -10,10 +10,11 @@ use std::time::Duration;
 
 const FRAME_US: u64 = 33_333;
 const FRAME: Duration = Duration::from_micros(FRAME_US);
+const QUIET: Duration = Duration::from_secs(20);
 const LONGEST: Duration = Duration::from_millis(400);
 
 fn rig(sight: Sight) -> Rig<Simulated> {
-    Rig::open(Simulated::new(World::new(sight))).expect("a simulated rig answers")
+    Rig::open(Simulated::new(World::new(sight)), QUIET).expect("a simulated rig answers")
 }
 
 #[test]
@@ -45,7 +46,7 @@ fn a_rig_knows_its_own_delay() {
 fn a_photodiode_that_sees_nothing_says_so_before_the_series() {
     let mut world = World::new(Sight::Light);
     world.bright = world.dark + 200;
-    let mut rig = Rig::open(Simulated::new(world)).unwrap();
+    let mut rig = Rig::open(Simulated::new(world), QUIET).unwrap();
     let error = rig.glass(sweep(100, FRAME, LONGEST).unwrap()).unwrap_err();
     assert!(matches!(error, RigError::Glass(GlassError::Contrast { percent: 4, .. })), "{error}");
 }
@@ -64,7 +65,8 @@ fn a_button_is_let_go_by_itself_and_pressed_once_however_often_it_is_asked() {
     rig.tell(Command::Press { hold_ms: 250 }).unwrap();
     rig.port_mut().advance(Micros(2_000_000));
     assert_eq!(rig.port_mut().world().presses(), [(Micros(1_000_000), Level::On), (Micros(1_250_000), Level::Off)]);
-    let mut lossy = Rig::open(Lossy { port: Simulated::new(World::new(Sight::Light)), every: 2, count: 0 }).unwrap();
+    let mut lossy =
+        Rig::open(Lossy { port: Simulated::new(World::new(Sight::Light)), every: 2, count: 0 }, QUIET).unwrap();
     lossy.tell(Command::Press { hold_ms: 10_000 }).unwrap();
     assert_eq!(lossy.port_mut().port.world().presses().len(), 1);
 }
@@ -83,10 +85,39 @@ fn a_host_that_crashed_leaves_the_board_off() {
 }
 
 #[test]
+fn a_host_that_said_goodbye_leaves_the_board_as_it_is() {
+    let mut world = Simulated::new(World::new(Sight::Light));
+    Rig::open(Borrowed(&mut world), QUIET).unwrap().close().unwrap();
+    world.advance(Micros(60_000_000));
+    assert_eq!(world.world().power(), Level::On);
+}
+
+/// A line that is there after its rig was closed.
+struct Borrowed<'a>(&'a mut Simulated);
+
+impl Port for Borrowed<'_> {
+    fn now(&self) -> Duration {
+        self.0.now()
+    }
+
+    fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.0.send(bytes)
+    }
+
+    fn recv(&mut self, until: Duration, into: &mut [u8]) -> io::Result<usize> {
+        self.0.recv(until, into)
+    }
+
+    fn wait(&mut self, until: Duration) {
+        self.0.wait(until);
+    }
+}
+
+#[test]
 fn what_is_not_fitted_is_refused() {
     let mut world = World::new(Sight::Light);
     world.abilities.power = Fitted::No;
-    let mut rig = Rig::open(Simulated::new(world)).unwrap();
+    let mut rig = Rig::open(Simulated::new(world), QUIET).unwrap();
     assert!(matches!(rig.tell(Command::Power(Level::Off)), Err(RigError::NotFitted(Command::Power(Level::Off)))));
     assert!(matches!(rig.tell(Command::Press { hold_ms: 0 }), Err(RigError::Range(_))));
 }
@@ -149,7 +180,10 @@ impl Port for Stubborn {
 }
 
 fn refused(says: &[u8]) -> String {
-    Rig::open(Stubborn { says: says.to_vec(), now: Duration::ZERO }).map(|_| ()).expect_err("it is no rig").to_string()
+    Rig::open(Stubborn { says: says.to_vec(), now: Duration::ZERO }, QUIET)
+        .map(|_| ())
+        .expect_err("it is no rig")
+        .to_string()
 }
 
 #[test]
@@ -200,7 +234,7 @@ fn a_rig_answers_over_a_real_terminal_after_garbage() {
             }
         }
     });
-    let mut rig = Rig::open(port).unwrap();
+    let mut rig = Rig::open(port, QUIET).unwrap();
     assert_eq!(rig.supply().unwrap().millivolts, 5_040);
     assert!(matches!(rig.ask(Command::Edges { from: 0 }), Ok(Answer::Edges { noted: 0, .. })));
     drop(rig);
