@@ -1,6 +1,8 @@
 //! `doorframe-hil`: what camera boards a machine has, and what checks of them find, on real ones and on a virtual one.
 
 #[cfg(target_os = "linux")]
+mod bench;
+#[cfg(target_os = "linux")]
 mod capture;
 #[cfg(target_os = "linux")]
 mod checks;

@@ -3,12 +3,17 @@
 use super::{read_report, report, width};
 use crate::bench::file::Name;
 use crate::bench::folder::Folder;
+use crate::bench::hands::Held;
+use crate::checks::{self, Check, Hands, News, Settings, needs};
+use crate::wire::{Answer, Ask};
 use clap::{Args, Subcommand};
 use doorframe_hil_report::compare::compare;
-use doorframe_hil_report::{Ending, Figure, Outcome, Series};
+use doorframe_hil_report::progress::Progress;
+use doorframe_hil_report::{Better, Ending, Figure, Outcome, Series, Verdict};
 use doorframe_rig::glass::{MAX_OWN_DELAY, MIN_FLIPS, sweep};
-use doorframe_rig::message::MAX_FLIPS;
+use doorframe_rig::message::{Level, MAX_FLIPS};
 use std::error::Error;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -110,7 +115,9 @@ impl Glass {
             Err(error) => Outcome::failed(name, start.elapsed(), error.to_string()),
             Ok(glass) => {
                 let ms = |time: Duration| time.as_secs_f64() * 1e3;
-                let at = |percent| Figure::new(format!("p{percent}"), ms(glass.quantile(percent)), "ms").better(doorframe_hil_report::Better::Lower);
+                let at = |percent| {
+                    Figure::new(format!("p{percent}"), ms(glass.quantile(percent)), "ms").better(Better::Lower)
+                };
                 let p95 = if self.own { at(95).at_most(ms(MAX_OWN_DELAY)) } else { at(95) };
                 let least = Figure { name: "min".to_owned(), ..at(0) };
                 Outcome::passed(name, start.elapsed())
@@ -122,5 +129,55 @@ impl Glass {
             }
         };
         report(&self.board, started, vec![outcome], self.out.as_deref(), &bench)
+    }
+}
+
+/// Runs checks on a board that is ours, and gives it back.
+pub(super) fn on_bench(held: Held, checks: &[Check], settings: &Settings) -> Result<Vec<Outcome>, Box<dyn Error>> {
+    // A real board does not fail when it is asked to, and is not to lose its power for that.
+    let is_fault = |check: &&Check| check.name.starts_with("fault-");
+    let (faults, plain): (Vec<&Check>, Vec<&Check>) = checks.iter().partition(is_fault);
+    let plain: Vec<Check> = plain.into_iter().copied().collect();
+    let device = held.video()?;
+    let mut hands = OnBench { held, progress: Progress::new(checks.len()), outcomes: Vec::new() };
+    let ran = checks::run(&plain, Some(device), settings, &mut hands);
+    for check in faults {
+        hands.tell(News::Found(Outcome::not_run(check.name, format!("it needs {}", needs(&Ask::Count)))))?;
+    }
+    let OnBench { held, progress, outcomes } = hands;
+    drop(progress);
+    ran?;
+    let failed = outcomes.iter().find(|outcome| matches!(outcome.verdict, Verdict::Failed { .. }));
+    held.give_back(failed.map_or(Ok(()), |outcome| Err(format!("{} {}", outcome.check, outcome.verdict))))?;
+    Ok(outcomes)
+}
+
+/// The hands of a bench: its power switch and its rig.
+struct OnBench {
+    held: Held,
+    progress: Progress,
+    outcomes: Vec<Outcome>,
+}
+
+impl Hands for OnBench {
+    fn tell(&mut self, news: News<'_>) -> io::Result<()> {
+        match news {
+            News::Begins(check) => self.progress.begin(check),
+            News::Found(outcome) => {
+                self.progress.end(&outcome);
+                self.outcomes.push(outcome);
+            }
+        }
+        Ok(())
+    }
+
+    fn ask(&mut self, ask: &Ask) -> io::Result<Answer> {
+        let done = match ask {
+            Ask::Unplug if self.held.has_switch() => self.held.power(Level::Off),
+            Ask::Board(plan) if plan.is_empty() && self.held.has_switch() => self.held.power(Level::On),
+            Ask::Press if self.held.has_rig() => self.held.press(),
+            _ => return Ok(Answer::Needs(needs(ask).to_owned())),
+        };
+        Ok(done.map_or_else(|error| Answer::Failed(error.to_string()), |()| Answer::Done))
     }
 }

@@ -4,8 +4,9 @@ use super::{Common, report};
 use crate::checks;
 use crate::vm::{self, Options, Step, Virtual};
 use clap::Args;
-use doorframe_hil_report::Ending;
 use doorframe_hil_report::progress::Progress;
+use doorframe_hil_report::{Ending, Outcome};
+use doorframe_virtual_board::FaultPlan;
 use std::error::Error;
 use std::fs;
 use std::path::PathBuf;
@@ -26,17 +27,22 @@ pub(super) struct Vm {
     /// What the board does wrong from the start: a fault plan in TOML
     #[arg(long, value_name = "FILE")]
     plan: Option<PathBuf>,
-    /// Where Debian's kernel is kept: 70 MB; doorframe-hil in the user's cache if it is left out
-    #[arg(long, value_name = "DIR", env = "DOORFRAME_HIL_CACHE")]
-    cache: Option<PathBuf>,
+    #[command(flatten)]
+    machine: Machine,
     #[command(flatten)]
     common: Common,
 }
 
+/// What a virtual machine is made from.
+#[derive(Args)]
+pub(super) struct Machine {
+    /// Where Debian's kernel is kept: 70 MB; doorframe-hil in the user's cache if it is left out
+    #[arg(long, value_name = "DIR", env = "DOORFRAME_HIL_CACHE")]
+    cache: Option<PathBuf>,
+}
+
 impl Vm {
     pub(super) fn run(self) -> Result<Ending, Box<dyn Error>> {
-        let Common { checks, seconds, out } = self.common;
-        let checks = checks::named(&checks)?;
         let plan = match &self.plan {
             Some(path) => {
                 let text = fs::read_to_string(path);
@@ -44,22 +50,34 @@ impl Vm {
                     .parse()
                     .map_err(|error| format!("{}: {error}", path.display()))?
             }
-            None => Default::default(),
+            None => FaultPlan::default(),
         };
-        let board = if self.iso { Virtual::Isochronous } else { Virtual::Bulk };
-        let name = if self.iso { "virtual board, isochronous" } else { "virtual board, bulk" };
-        let interrupted = interrupted()?;
+        let (board, name) =
+            if self.iso { (Virtual::Isochronous, "virtual-iso") } else { (Virtual::Bulk, "virtual") };
         let started = SystemTime::now();
-        let progress = Progress::new(checks.len());
-        let options = Options { board, plan, checks, seconds, cache: self.cache, out: out.clone() };
-        let outcomes = vm::run(&options, &interrupted, &mut |step| match step {
-            Step::Done(what, after) => eprintln!("{:6.1} s  {what}", after.as_secs_f64()),
-            Step::Begins(check) => progress.begin(check),
-            Step::Found(outcome) => progress.end(outcome),
-        });
-        drop(progress);
-        report(name, started, outcomes?, out.as_deref())
+        let outcomes = run(self.machine, board, plan, &self.common)?;
+        report(name, started, outcomes, self.common.out.as_deref(), &self.common.at.folder())
     }
+}
+
+/// Checks a virtual board.
+pub(super) fn run(
+    machine: Machine,
+    board: Virtual,
+    plan: FaultPlan,
+    common: &Common,
+) -> Result<Vec<Outcome>, Box<dyn Error>> {
+    let checks = checks::named(&common.checks)?;
+    let interrupted = interrupted()?;
+    let progress = Progress::new(checks.len());
+    let options =
+        Options { board, plan, checks, seconds: common.seconds, cache: machine.cache, out: common.out.clone() };
+    let outcomes = vm::run(&options, &interrupted, &mut |step| match step {
+        Step::Done(what, after) => eprintln!("{:6.1} s  {what}", after.as_secs_f64()),
+        Step::Begins(check) => progress.begin(check),
+        Step::Found(outcome) => progress.end(outcome),
+    });
+    Ok(outcomes?)
 }
 
 /// Becomes true when somebody wants the program to end. A second wish is not heard out.
