@@ -1,61 +1,25 @@
 //! A USB Video Class device (UVC 1.1), without a clock or a bus.
 
+mod control;
+mod delivered;
 mod descriptors;
 mod negotiation;
 mod stream;
 
-use crate::armed::{Armed, Due};
+use crate::armed::Armed;
 pub use crate::coder::Light;
 use crate::config::{BoardConfig, ConfigError, Frames, Transfer};
 use crate::fault::{Event, What};
 use crate::usb::{Control, Descriptors, Function, In, Iso, Plug, Setup};
-use descriptors::{CONTROL, FRAMES, PROBE, PROCESSING, STATUS, STREAMING, descriptors, formats};
+pub use delivered::{Delivered, Fired};
+use descriptors::{CONTROL, FRAMES, PROCESSING, STATUS, STREAMING, descriptors, formats};
 use negotiation::{BULK_PAYLOAD, Choice, Offer};
-use serde::Serialize;
 use std::collections::VecDeque;
 use std::time::Duration;
 use stream::{Cut, Next, Stream};
 
 /// Most presses that wait for the host.
 const MAX_WAITING: usize = 16;
-/// Least and most steps of brightness.
-const BRIGHTNESS: i16 = 64;
-
-/// What a board has done.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct Delivered {
-    /// Frames that were begun.
-    pub frames_made: u64,
-    /// Frames whose last byte the host took.
-    pub frames_sent: u64,
-    /// Frames that came due while the host took nothing; their numbers are missing.
-    pub frames_skipped: u64,
-    /// Bytes of frames that the host took, without payload headers.
-    pub bytes: u64,
-    /// How often a stream was started.
-    pub streams: u64,
-    /// How often the button was pressed.
-    pub presses: u64,
-    /// Faults of the plan that were fired, in turn.
-    pub fired: Vec<Fired>,
-}
-
-/// A fault that was fired.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct Fired {
-    /// Its place in the plan, from 0.
-    pub fault: usize,
-    /// It in words.
-    pub what: String,
-    /// Number of the frame it was fired with, or of the next one.
-    pub frame: u32,
-    /// When, in milliseconds since the board was made.
-    pub at_ms: u64,
-    /// Whether the host has got to see it.
-    pub delivered: bool,
-}
 
 /// A camera with a button and a lamp before it.
 #[derive(Debug)]
@@ -151,7 +115,7 @@ impl Camera {
 
     fn handle_event(&mut self, now: Duration, event: Event) {
         for due in self.armed.handle_event(event) {
-            let place = self.record(now, due, self.number);
+            let place = self.delivered.record(now, due, self.number);
             self.take_off(now, due.fault.what);
             self.unseen.push(place);
         }
@@ -162,22 +126,6 @@ impl Camera {
         match what {
             What::BrownOut { ms } => self.leave(Some(now + Duration::from_millis(ms.into()))),
             _ => self.leave(None),
-        }
-    }
-
-    /// Notes that a fault was fired; where it was noted.
-    fn record(&mut self, at: Duration, due: Due, frame: u32) -> usize {
-        let what = due.fault.to_string();
-        let at_ms = u64::try_from(at.as_millis()).unwrap_or(u64::MAX);
-        self.delivered.fired.push(Fired { fault: due.index, what, frame, at_ms, delivered: false });
-        self.delivered.fired.len() - 1
-    }
-
-    fn mark(&mut self, places: &[usize]) {
-        for &place in places {
-            if let Some(fired) = self.delivered.fired.get_mut(place) {
-                fired.delivered = true;
-            }
         }
     }
 
@@ -205,57 +153,6 @@ impl Camera {
     fn light(&self, now: Duration) -> Light {
         let seen = |(at, _): &&(Duration, Light)| *at + self.latency <= now;
         self.lights.iter().find(seen).map(|(_, light)| *light).unwrap_or_default()
-    }
-
-    /// Set-up of streaming: probe and commit.
-    fn handle_streaming(&mut self, now: Duration, request: Setup, data: &[u8]) -> Control {
-        let commit = match request.value {
-            0x0100 => false,
-            0x0200 => true,
-            _ => return Control::Stall,
-        };
-        match request.request {
-            0x01 => {
-                let Some(choice) = self.offer.parse(data) else { return Control::Stall };
-                self.probed = choice;
-                if commit {
-                    self.committed = choice;
-                    // Isochronous streams start with their alternate setting.
-                    if self.offer.transfer == Transfer::Bulk {
-                        self.start(now);
-                    }
-                }
-                Control::Done(Vec::new())
-            }
-            0x81 => Control::Done(self.offer.emit(if commit { self.committed } else { self.probed }).to_vec()),
-            0x82 | 0x83 => Control::Done(self.offer.emit(self.probed).to_vec()),
-            0x87 => Control::Done(self.offer.emit(Choice::first(&self.offer)).to_vec()),
-            0x85 => Control::Done(vec![PROBE as u8, 0]),
-            0x86 => Control::Done(vec![3]),
-            _ => Control::Stall,
-        }
-    }
-
-    fn handle_brightness(&mut self, request: u8, data: &[u8]) -> Control {
-        let value = match request {
-            0x01 => {
-                let Ok(value) = data.try_into().map(i16::from_le_bytes) else { return Control::Stall };
-                if !(-BRIGHTNESS..=BRIGHTNESS).contains(&value) {
-                    return Control::Stall;
-                }
-                self.brightness = value;
-                return Control::Done(Vec::new());
-            }
-            0x81 => self.brightness,
-            0x82 => -BRIGHTNESS,
-            0x83 => BRIGHTNESS,
-            0x84 => 1,
-            0x87 => 0,
-            0x85 => return Control::Done(vec![2, 0]),
-            0x86 => return Control::Done(vec![3]),
-            _ => return Control::Stall,
-        };
-        Control::Done(value.to_le_bytes().to_vec())
     }
 
     /// The next payload of at most `room` bytes, header and all.
@@ -297,7 +194,7 @@ impl Camera {
         }
         if let Some(ended) = ended {
             self.delivered.frames_sent += 1;
-            self.mark(&ended);
+            self.delivered.mark(&ended);
         }
         next
     }
@@ -307,11 +204,11 @@ impl Camera {
         let streaming = now.saturating_sub(self.first_stream.unwrap_or(now));
         for due in self.armed.handle_frame(self.number, streaming) {
             let byte = self.armed.byte(due.index, self.number);
-            let place = self.record(now, due, self.number);
+            let place = self.delivered.record(now, due, self.number);
             stream.spoil(due.fault.what, place, byte);
             // A host sees from now on that nothing comes, and may give up before something does.
             if matches!(due.fault.what, What::Freeze { .. } | What::SlowStart { .. }) {
-                self.mark(&[place]);
+                self.delivered.mark(&[place]);
             }
         }
         stream.handle_prepared();
@@ -334,7 +231,7 @@ impl Camera {
 
     fn see(&mut self) {
         let seen = std::mem::take(&mut self.unseen);
-        self.mark(&seen);
+        self.delivered.mark(&seen);
     }
 }
 

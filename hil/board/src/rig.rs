@@ -5,7 +5,7 @@ use crate::port::{Device, Port, Socket};
 use crate::serial::Serial;
 use std::io::{self, Read, Write};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError};
 
 /// A rig controller's USB side: what the host sends to `/dev/ttyACM0` comes out of a [`SerialEnd`], and back.
 ///
@@ -24,10 +24,10 @@ pub struct SerialEnd {
     to_host: SerialWriter,
 }
 
-/// The half of a [`SerialEnd`] that writes.
+/// The half of a [`SerialEnd`] that writes. It never waits: what the host does not fetch is lost beyond 256 writes.
 #[derive(Clone, Debug)]
 pub struct SerialWriter {
-    to_host: Sender<Vec<u8>>,
+    to_host: SyncSender<Vec<u8>>,
     socket: std::sync::Weak<Socket<Serial>>,
 }
 
@@ -86,7 +86,9 @@ impl Write for SerialWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let gone = || io::Error::new(io::ErrorKind::BrokenPipe, "the rig is gone");
         let socket = self.socket.upgrade().ok_or_else(gone)?;
-        self.to_host.send(bytes.to_vec()).map_err(|_| gone())?;
+        if let Err(TrySendError::Disconnected(_)) = self.to_host.try_send(bytes.to_vec()) {
+            return Err(gone());
+        }
         socket.notify();
         Ok(bytes.len())
     }

@@ -3,13 +3,18 @@
 use crate::config::ConfigError;
 use crate::usb::{Control, Descriptors, Function, In, Iso, Plug, Setup, device_descriptor};
 use std::collections::VecDeque;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
 /// Data from the host.
 const OUT: u8 = 0x01;
 /// Data for the host.
 const IN: u8 = 0x81;
+
+/// Most writes of either side that wait for the other; what is more is lost, as on a line without flow control.
+const MAX_WRITES: usize = 256;
+/// Most bytes that are taken from the controller before the host fetches some.
+const MAX_WAITING: usize = 64 * 1024;
 
 const SET_LINE_CODING: (u8, u8) = (0x21, 0x20);
 const GET_LINE_CODING: (u8, u8) = (0xa1, 0x21);
@@ -20,7 +25,7 @@ const SEND_BREAK: (u8, u8) = (0x21, 0x23);
 #[derive(Debug)]
 pub(crate) struct Serial {
     descriptors: Descriptors,
-    from_host: Sender<Vec<u8>>,
+    from_host: SyncSender<Vec<u8>>,
     to_host: Receiver<Vec<u8>>,
     /// What the host has not fetched yet.
     waiting: VecDeque<u8>,
@@ -33,10 +38,10 @@ pub(crate) struct Serial {
 impl Serial {
     /// The device, what the host sends, and where to put what it shall get.
     #[expect(clippy::type_complexity, reason = "three ends of one line")]
-    pub(crate) fn new(serial: &str) -> Result<(Self, Receiver<Vec<u8>>, Sender<Vec<u8>>), ConfigError> {
+    pub(crate) fn new(serial: &str) -> Result<(Self, Receiver<Vec<u8>>, SyncSender<Vec<u8>>), ConfigError> {
         crate::config::check_text(serial)?;
-        let (from_host, host_sent) = channel();
-        let (for_host, to_host) = channel();
+        let (from_host, host_sent) = sync_channel(MAX_WRITES);
+        let (for_host, to_host) = sync_channel(MAX_WRITES);
         let device = Self {
             descriptors: descriptors(serial),
             from_host,
@@ -72,8 +77,8 @@ impl Function for Serial {
 
     fn handle_out(&mut self, _: Duration, endpoint: u8, data: &[u8]) {
         if endpoint == OUT && !data.is_empty() {
-            // Nobody reads: as with a real line, the bytes are gone.
-            let _ = self.from_host.send(data.to_vec());
+            // Nobody reads, or not fast enough: as with a real line, the bytes are gone.
+            let _ = self.from_host.try_send(data.to_vec());
         }
     }
 
@@ -81,7 +86,11 @@ impl Function for Serial {
         if endpoint != IN {
             return In::Pending(None);
         }
-        self.waiting.extend(self.to_host.try_iter().flatten());
+        while self.waiting.len() < MAX_WAITING
+            && let Ok(bytes) = self.to_host.try_recv()
+        {
+            self.waiting.extend(bytes);
+        }
         if self.waiting.is_empty() && !self.full {
             return In::Pending(None);
         }
@@ -142,6 +151,17 @@ mod tests {
         assert_eq!(serial.poll_in(now, IN, 4), In::Data(b"pong".to_vec()));
         assert_eq!(serial.poll_in(now, IN, 4), In::Data(Vec::new()));
         assert_eq!(serial.poll_in(now, IN, 4), In::Pending(None));
+    }
+
+    #[test]
+    fn what_nobody_fetches_is_lost_and_not_kept_for_ever() {
+        let (mut serial, from_host, to_host) = Serial::new("RIG-1").unwrap();
+        for _ in 0..2 * MAX_WRITES {
+            serial.handle_out(Duration::ZERO, OUT, b"a");
+            let _ = to_host.try_send(b"b".to_vec());
+        }
+        assert_eq!(from_host.try_iter().count(), MAX_WRITES);
+        assert_eq!(serial.poll_in(Duration::ZERO, IN, 1024), In::Data(vec![b'b'; MAX_WRITES]));
     }
 
     #[test]

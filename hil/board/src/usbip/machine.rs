@@ -47,9 +47,8 @@ impl UsbIp {
         function: &mut dyn Function,
     ) -> Result<(), PeerError> {
         match command {
-            Command::Submit { number, endpoint: 0, is_in, room, setup, data, .. } => {
+            Command::Submit { number, endpoint: 0, setup, data, .. } => {
                 self.control(now, number, setup, data, function);
-                let _ = (is_in, room);
             }
             Command::Submit { number, endpoint, is_in: false, data, .. } => {
                 function.handle_out(now, endpoint, data);
