@@ -1,7 +1,6 @@
 //! The commands of a bench, with a rig made of software on a real terminal.
 
 #![cfg(target_os = "linux")]
-#![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 use doorframe_hil_report::{Figure, Outcome, Report};
 use doorframe_rig::host::Port;
