@@ -17,6 +17,7 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'n
 pub fn render(report: &Report, judged: &[Judged]) -> String {
     let ending = Judged::ending(report, judged);
     let worse = judged.iter().filter(|judged| judged.standing.is_worse()).count();
+    let compared = judged.iter().any(|judged| judged.bounds.is_some());
     let [passed, failed, not_run] = report.counts();
     let page = html! {
         (DOCTYPE)
@@ -41,7 +42,7 @@ pub fn render(report: &Report, judged: &[Judged]) -> String {
                     (tile(passed, "passed", "passed"))
                     (tile(failed, "failed", if failed > 0 { "failed" } else { "quiet" }))
                     (tile(not_run, "not run", "quiet"))
-                    (tile(worse, "worse than the baseline", if worse > 0 { "worse" } else { "quiet" }))
+                    @if compared { (tile(worse, "worse than the baseline", if worse > 0 { "worse" } else { "quiet" })) }
                 }
                 nav {
                     table {
@@ -64,7 +65,7 @@ pub fn render(report: &Report, judged: &[Judged]) -> String {
                     }
                 }
                 footer { p { (table::summary(report, judged)) }
-                    @if judged.iter().any(|judged| judged.bounds.is_some()) {
+                    @if compared {
                         p { "Bounds: where 99 of 100 runs lie if nothing changed, from the runs of the baseline." }
                     } @else {
                         p { "No baseline to compare with." }

@@ -190,7 +190,8 @@ fn open(height: f64, what: &str, inside: Markup) -> Markup {
 
 fn rows(up: &Axis, unit: &str) -> Markup {
     html! {
-        @for tick in up.ticks(4.0) {
+        // Without a unit it is a count, and has no halves.
+        @for tick in up.ticks(4.0).into_iter().filter(|tick| !unit.is_empty() || tick.fract() == 0.0) {
             @let y = round(up.at(tick));
             line.grid x1=(LEFT) x2=(RIGHT) y1=(y) y2=(y) {}
             text x=(LEFT - 6.0) y=(y + 3.5) text-anchor="end" { (amount(tick, "")) }
