@@ -40,7 +40,8 @@ pub(super) fn interval(rate: u8) -> u32 {
 }
 
 pub(super) fn descriptors(config: &BoardConfig) -> Descriptors {
-    let mut body = vec![8, 11, CONTROL, 2, 0x0e, 0x03, 0, 2];
+    // No names of functions: hosts would add them to that of the device.
+    let mut body = vec![8, 11, CONTROL, 2, 0x0e, 0x03, 0, 0];
     body.extend(control());
     let alone = u8::from(config.transfer == Transfer::Bulk);
     body.extend([9, 4, STREAMING, 0, alone, 0x0e, 0x02, 0, 0]);
@@ -75,7 +76,7 @@ fn control() -> Vec<u8> {
         &[9, 0x24, 0x03, 3, 0x01, 0x01, 0, PROCESSING, 0],
     ]
     .concat();
-    let mut out = vec![9, 4, CONTROL, 0, 1, 0x0e, 0x01, 0, 2];
+    let mut out = vec![9, 4, CONTROL, 0, 1, 0x0e, 0x01, 0, 0];
     out.extend([13, 0x24, 0x01, 0x10, 0x01]);
     out.extend(length(13 + units.len()));
     out.extend(CLOCK_HZ.to_le_bytes());
