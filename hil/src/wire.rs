@@ -1,6 +1,7 @@
 //! What the two sides of a virtual machine's results port say to each other: JSON, a line each.
 
 use doorframe_hil_report::Outcome;
+use doorframe_rig::message::Level;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::io::{self, Read, Write};
@@ -47,10 +48,31 @@ pub(crate) enum Ask {
     Board(String),
     /// The board is taken off its bus.
     Unplug,
-    /// Its button is pressed.
+    /// Its button is pressed, by a rig.
     Press,
+    /// The light in front of it is switched, by a rig.
+    Light(Lamp),
     /// What it has counted.
     Count,
+}
+
+/// A light.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Lamp {
+    /// Dark.
+    Off,
+    /// Lit.
+    On,
+}
+
+impl From<Lamp> for Level {
+    fn from(lamp: Lamp) -> Self {
+        match lamp {
+            Lamp::Off => Self::Off,
+            Lamp::On => Self::On,
+        }
+    }
 }
 
 /// What became of an [`Ask`].

@@ -92,6 +92,11 @@ impl Held {
         self.rig.as_ref().is_some_and(|rig| rig.abilities().button == Fitted::Yes)
     }
 
+    /// Whether its rig has a light.
+    pub(crate) fn has_light(&self) -> bool {
+        self.rig.as_ref().is_some_and(|rig| rig.abilities().led == Fitted::Yes)
+    }
+
     /// Whether its power can be switched.
     pub(crate) fn has_switch(&self) -> bool {
         self.switch.is_some()
@@ -105,6 +110,14 @@ impl Held {
             (Some(Switch::Rig), Some(rig)) => rig.tell(Command::Power(level)).map(|_| ()).map_err(Into::into),
             _ => Err("it needs a switch for the board's power".into()),
         }
+    }
+
+    /// Switches the light in front of its camera.
+    pub(crate) fn light(&mut self, level: Level) -> Result<(), Box<dyn Error>> {
+        self.lock.check()?;
+        let rig = self.rig.as_mut().ok_or("it needs a rig with a light")?;
+        rig.tell(Command::Led(level))?;
+        Ok(())
     }
 
     /// Presses its button.

@@ -5,6 +5,7 @@ mod bench;
 mod deliver;
 mod faults;
 mod formats;
+mod light;
 mod listed;
 mod replug;
 mod sealed;
@@ -13,6 +14,7 @@ mod seen;
 pub(crate) use bench::{Bench, Hands, News, Settings, Stop};
 
 use crate::wire::Ask;
+use doorframe::sensor::v4l2;
 use doorframe_hil_report::{Outcome, Verdict};
 use std::io;
 use std::path::PathBuf;
@@ -34,11 +36,12 @@ enum Question {
     Fault(&'static faults::Fault),
 }
 
-const PLAIN: [Check; 7] = [
+const PLAIN: [Check; 8] = [
     plain("listed", "the board is listed, and can be opened", listed::check),
     plain("formats", "every format and rate that it offers is delivered", formats::check),
     plain("frame-rate", "frames come at their rate, steadily, and none is lost", deliver::frame_rate),
     plain("first-frame", "the first frame comes soon after the camera is opened", deliver::first_frame),
+    plain("light", "a light that the rig switches is seen in the frames that come next", light::check),
     plain("sealed", "what is captured is sealed, opened and decoded, and is the same picture", sealed::check),
     plain("doorbell", "the button rings at a viewer", bell::check),
     plain("replug", "a board that is pulled and plugged in again is noticed, and works again", replug::check),
@@ -87,6 +90,9 @@ pub(crate) fn run(
         // What a fault leaves behind is gone with the board that had it.
         let is_plain = matches!(check.ask, Question::Plain(_));
         let ready = match if spoilt && is_plain { bench.fresh("") } else { Ok(()) } {
+            Err(Stop::Lacks(_)) if v4l2::list().is_empty() => {
+                Err(Stop::Lacks("there is no camera any more".to_owned()))
+            }
             // Then it has to do as it is.
             Err(Stop::Lacks(_)) => Ok(()),
             ready => ready,
@@ -126,6 +132,7 @@ pub(crate) fn needs(ask: &Ask) -> &'static str {
         Ask::Board(_) | Ask::Count => "a virtual board: a real one does not fail when it is asked to",
         Ask::Unplug => "a rig that switches the board's power",
         Ask::Press => "a rig that presses the button",
+        Ask::Light(_) => "a rig with a light in front of the camera",
     }
 }
 

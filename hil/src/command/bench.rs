@@ -176,6 +176,7 @@ impl Hands for OnBench {
             Ask::Unplug if self.held.has_switch() => self.held.power(Level::Off),
             Ask::Board(plan) if plan.is_empty() && self.held.has_switch() => self.held.power(Level::On),
             Ask::Press if self.held.has_rig() => self.held.press(),
+            Ask::Light(lamp) if self.held.has_light() => self.held.light((*lamp).into()),
             _ => return Ok(Answer::Needs(needs(ask).to_owned())),
         };
         Ok(done.map_or_else(|error| Answer::Failed(error.to_string()), |()| Answer::Done))

@@ -52,8 +52,7 @@ impl Vm {
             }
             None => FaultPlan::default(),
         };
-        let (board, name) =
-            if self.iso { (Virtual::Isochronous, "virtual-iso") } else { (Virtual::Bulk, "virtual") };
+        let (board, name) = if self.iso { (Virtual::Isochronous, "virtual-iso") } else { (Virtual::Bulk, "virtual") };
         let started = SystemTime::now();
         let outcomes = run(self.machine, board, plan, &self.common)?;
         report(name, started, outcomes, self.common.out.as_deref(), &self.common.at.folder())

@@ -2,10 +2,10 @@
 
 use super::VmError;
 use super::qemu::{Machine, Socket};
+use super::rig::{Bench, Running};
 use crate::wire::{Answer, Ask};
-use doorframe_virtual_board::{
-    Board, BoardConfig, ConfigError, FaultPlan, Rig, SerialEnd, Serving, Transfer, serve_usbredir,
-};
+use doorframe_virtual_board::{Board, BoardConfig, ConfigError, FaultPlan, Rig, Serving, Transfer, serve_usbredir};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Which board to make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +20,8 @@ pub(crate) enum Virtual {
 pub(super) struct Sockets {
     kind: Virtual,
     camera: Option<(Board, Serving)>,
-    _rig: (Rig, SerialEnd, Serving),
+    bench: Arc<Mutex<Bench>>,
+    _rig: (Rig, Serving, Running),
 }
 
 impl Sockets {
@@ -29,7 +30,9 @@ impl Sockets {
         let (rig, end) = Rig::new("VRIG-0001")?;
         let stream = machine.plug(Socket::Rig).map_err(|error| VmError::Plug(error.to_string()))?;
         let serving = serve_usbredir(&rig, stream).map_err(|error| VmError::Plug(error.to_string()))?;
-        let mut sockets = Self { kind, camera: None, _rig: (rig, end, serving) };
+        let bench = Arc::new(Mutex::new(Bench::default()));
+        let running = Running::start(end, Arc::clone(&bench)).map_err(|error| VmError::Plug(error.to_string()))?;
+        let mut sockets = Self { kind, camera: None, bench, _rig: (rig, serving, running) };
         sockets.board(machine, plan)?;
         Ok(sockets)
     }
@@ -46,12 +49,8 @@ impl Sockets {
                 },
                 Err(error) => return Ok(Answer::Failed(error.to_string())),
             },
-            // Its socket is closed with it.
-            Ask::Unplug => self.camera = None,
-            Ask::Press => match &self.camera {
-                Some((board, _)) => board.press(),
-                None => return Ok(Answer::Failed("no board is plugged in".to_owned())),
-            },
+            Ask::Unplug => self.pull(),
+            Ask::Press | Ask::Light(_) => return Ok(Answer::Failed("the machine has a rig for that".to_owned())),
             Ask::Count => {
                 let delivered = self.camera.as_ref().map(|(board, _)| board.delivered()).unwrap_or_default();
                 return Ok(Answer::Counted { skipped: delivered.frames_skipped, faults: delivered.fired.len() as u64 });
@@ -60,8 +59,18 @@ impl Sockets {
         Ok(Answer::Done)
     }
 
-    fn board(&mut self, machine: &Machine, plan: &FaultPlan) -> Result<(), VmError> {
+    /// Takes the board off: its socket is closed with it.
+    fn pull(&mut self) {
+        self.place(None);
         self.camera = None;
+    }
+
+    fn place(&self, board: Option<Board>) {
+        self.bench.lock().unwrap_or_else(PoisonError::into_inner).place(board);
+    }
+
+    fn board(&mut self, machine: &Machine, plan: &FaultPlan) -> Result<(), VmError> {
+        self.pull();
         let transfer = match self.kind {
             Virtual::Bulk => Transfer::Bulk,
             Virtual::Isochronous => Transfer::Isochronous,
@@ -71,6 +80,7 @@ impl Sockets {
         let board = Board::new(config)?;
         let stream = machine.plug(Socket::Camera).map_err(|error| VmError::Plug(error.to_string()))?;
         let serving = serve_usbredir(&board, stream).map_err(|error| VmError::Plug(error.to_string()))?;
+        self.place(Some(board.clone()));
         self.camera = Some((board, serving));
         Ok(())
     }
