@@ -85,7 +85,7 @@ pub struct Rig<P> {
 
 impl<P: Port> Rig<P> {
     /// Greets the controller. If this program then asks nothing for `quiet`, it has crashed: the rig switches all off by itself,
-    /// the board too. Zero for never.
+    /// the board too. With zero it stays as it was told before.
     ///
     /// # Errors
     /// If it does not answer, is no rig, or is of another version.
@@ -95,7 +95,9 @@ impl<P: Port> Rig<P> {
             Answer::Hello { abilities, .. } => rig.abilities = abilities,
             other => return Err(RigError::Confused(Box::new(other))),
         }
-        rig.watchdog(quiet)?;
+        if !quiet.is_zero() {
+            rig.watchdog(quiet)?;
+        }
         Ok(rig)
     }
 

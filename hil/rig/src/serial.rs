@@ -2,9 +2,9 @@
 
 use crate::host::Port;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{Mode, OFlags, open};
+use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
 use rustix::io::Errno;
-use rustix::termios::{OptionalActions, ioctl_tiocexcl, tcgetattr, tcsetattr};
+use rustix::termios::{OptionalActions, ioctl_tiocexcl, ioctl_tiocnxcl, tcgetattr, tcsetattr};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -21,10 +21,15 @@ impl Serial {
     /// Opens the device for raw bytes.
     ///
     /// # Errors
-    /// If it is not there, not ours to open, open already, or no serial device.
+    /// If it is not there, not ours to open, open already (`EBUSY`), or no serial device.
     pub fn open(path: &Path) -> io::Result<Self> {
         let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let device = open(path, flags, Mode::empty())?;
+        // Root could open it all the same: what is locked is not.
+        flock(&device, FlockOperation::NonBlockingLockExclusive).map_err(|error| match error {
+            Errno::WOULDBLOCK => Errno::BUSY,
+            error => error,
+        })?;
         let mut settings = tcgetattr(&device)?;
         settings.make_raw();
         tcsetattr(&device, OptionalActions::Now, &settings)?;
@@ -40,6 +45,13 @@ impl Serial {
             Err(Errno::INTR) => Ok(false),
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+impl Drop for Serial {
+    fn drop(&mut self) {
+        // Somebody else may have it open for as long as he likes, and would keep all others out. A line that is gone is nobody's.
+        let _ = ioctl_tiocnxcl(&self.device);
     }
 }
 

@@ -89,7 +89,7 @@ impl RigFile {
         }
     }
 
-    /// Opens it, and has it answer. It rests by itself if it then hears nothing for `quiet`; zero for never.
+    /// Opens it, and has it answer. It rests by itself if it then hears nothing for `quiet`; zero changes nothing.
     pub(crate) fn open(&self, attached: &[Attached], quiet: Duration) -> Result<Rig<Serial>, RigFileError> {
         let path = self.port(attached)?;
         let port = Serial::open(&path).map_err(|error| {
