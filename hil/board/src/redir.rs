@@ -16,5 +16,5 @@ use std::os::unix::net::UnixStream;
 /// # Errors
 /// If the device is served already, or there is no thread to be had.
 pub fn serve_usbredir(device: &impl Device, socket: UnixStream) -> Result<Serving, ServeError> {
-    Serving::start(device, move |port, stop| run(Redir::new(), port, &socket, stop))
+    Serving::start(device, || Ok(socket), |socket, port, stop| run(Redir::new(), port, &socket, stop))
 }

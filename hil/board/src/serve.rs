@@ -133,20 +133,22 @@ impl Stop {
 }
 
 impl Serving {
-    /// Occupies the device's plug and runs `work` on a thread of its own.
+    /// Occupies the device's plug, gets a socket, and runs `work` on a thread of its own.
     pub(crate) fn start(
         device: &impl Device,
-        work: impl FnOnce(&Port, &Stop) -> Result<Ended, ServeError> + Send + 'static,
+        socket: impl FnOnce() -> Result<UnixStream, ServeError>,
+        work: impl FnOnce(UnixStream, &Port, &Stop) -> Result<Ended, ServeError> + Send + 'static,
     ) -> Result<Self, ServeError> {
         let port = device.port();
         if !port.occupy() {
             return Err(ServeError::Served);
         }
+        let socket = socket().inspect_err(|_| port.vacate())?;
         let stop = Arc::new(Stop::default());
         let asked = Arc::clone(&stop);
         let plug = Arc::clone(&port);
         let spawned = std::thread::Builder::new().name("virtual usb".to_owned()).spawn(move || {
-            let ended = work(&plug, &asked);
+            let ended = work(socket, &plug, &asked);
             plug.vacate();
             ended
         });

@@ -25,8 +25,7 @@ const LOOK: Duration = Duration::from_millis(50);
 /// # Errors
 /// If the device is served already, or there is no thread to be had.
 pub fn serve_usbip(device: &impl Device, socket: OwnedFd) -> Result<Serving, ServeError> {
-    let socket = UnixStream::from(socket);
-    Serving::start(device, move |port, stop| run(UsbIp::new(), port, &socket, stop))
+    Serving::start(device, || Ok(socket.into()), |socket, port, stop| run(UsbIp::new(), port, &socket, stop))
 }
 
 /// Plugs a device into port `vhci` of this machine's `vhci_hcd`, and again after it has been off the bus.
@@ -36,9 +35,8 @@ pub fn serve_usbip(device: &impl Device, socket: OwnedFd) -> Result<Serving, Ser
 /// # Errors
 /// If the device is served already, or the kernel does not take it. If it does not take it again, serving ends with that.
 pub fn serve_vhci(device: &impl Device, vhci: u8) -> Result<Serving, ServeError> {
-    let socket = attach(vhci)?;
-    Serving::start(device, move |port, stop| {
-        let mut socket = socket;
+    let first = || attach(vhci);
+    Serving::start(device, first, move |mut socket, port, stop| {
         loop {
             let ended = run(UsbIp::new(), port, &socket, stop)?;
             if ended != Ended::Unplugged || !is_back(port, stop) {

@@ -129,7 +129,10 @@ fn a_peer_that_breaks_the_protocol_is_told_of_in_words() {
 
 #[test]
 fn a_machine_without_vhci_is_told_what_to_do() {
+    let board = board();
     // Past any port, so that no machine takes it.
-    let error = serve_vhci(&board(), 255).unwrap_err().to_string();
+    let error = serve_vhci(&board, 255).unwrap_err().to_string();
     assert!(error.ends_with("is vhci_hcd loaded, is port 255 free, and is this root?"), "{error}");
+    let (ours, _theirs) = UnixStream::pair().unwrap();
+    assert!(serve_usbredir(&board, ours).is_ok(), "the plug is free again");
 }
