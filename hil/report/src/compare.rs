@@ -60,7 +60,8 @@ fn difference(a: &Figure, b: &Figure) -> String {
     if a.unit != b.unit {
         return "another unit".to_owned();
     }
-    if !by.is_finite() || by == 0.0 {
+    // What would be shown as 0.0 % is none.
+    if !by.is_finite() || by.abs() < a.value.abs() * 0.0005 || by == 0.0 {
         return String::new();
     }
     let way = match (b.better, by > 0.0) {
