@@ -13,6 +13,8 @@ use std::time::Duration;
 const RATE: f64 = 0.15;
 /// Least time and least frames to look at a rate.
 const LOOK: (Duration, usize) = (Duration::from_millis(500), 5);
+/// The same where it seemed wrong: one frame that came late on a busy machine does not change a rate over that time.
+const LOOK_AGAIN: (Duration, usize) = (Duration::from_secs(3), 15);
 
 /// Every mode and every rate gives frames of that size, at that rate.
 pub(super) fn check(bench: &mut Bench<'_>) -> Result<(), Stop> {
@@ -26,9 +28,15 @@ pub(super) fn check(bench: &mut Bench<'_>) -> Result<(), Stop> {
         }
         for &rate in &mode.rates {
             tried += 1;
-            match delivered(bench, &camera.path, mode, rate) {
+            let off = |came: f64| came / f64::from(rate.as_f32()) - 1.0;
+            let first = delivered(bench, &camera.path, mode, rate, LOOK);
+            let came = match first {
+                Ok(came) if off(came).abs() > RATE => delivered(bench, &camera.path, mode, rate, LOOK_AGAIN),
+                first => first,
+            };
+            match came {
                 Ok(came) => {
-                    let off = came / f64::from(rate.as_f32()) - 1.0;
+                    let off = off(came);
                     worst = worst.max(off.abs());
                     if off.abs() > RATE {
                         wrong.push(format!("{} {} at {rate} comes at {came:.1}", mode.fourcc, mode.size));
@@ -44,10 +52,16 @@ pub(super) fn check(bench: &mut Bench<'_>) -> Result<(), Stop> {
 }
 
 /// The rate at which frames came.
-fn delivered(bench: &Bench<'_>, path: &Path, mode: &Mode, rate: FrameRate) -> Result<f64, String> {
+fn delivered(
+    bench: &Bench<'_>,
+    path: &Path,
+    mode: &Mode,
+    rate: FrameRate,
+    look: (Duration, usize),
+) -> Result<f64, String> {
     let wanted = Wanted { size: mode.size, rate };
     if mode.fourcc.is_h264() {
-        return coded(bench, path, wanted);
+        return coded(bench, path, wanted, look);
     }
     let said = |error: &dyn std::error::Error| error.to_string();
     let mut camera = Camera::open_as(path, mode.fourcc, wanted, bench.clock).map_err(|error| said(&error))?;
@@ -62,7 +76,7 @@ fn delivered(bench: &Bench<'_>, path: &Path, mode: &Mode, rate: FrameRate) -> Re
             Ok(frame) => {
                 frames += 1;
                 let started = first.captured.first().copied().unwrap_or_default();
-                if frames >= LOOK.1 && frame.captured().since(started) >= LOOK.0 {
+                if frames >= look.1 && frame.captured().since(started) >= look.0 {
                     break;
                 }
             }
@@ -84,7 +98,7 @@ fn delivered(bench: &Bench<'_>, path: &Path, mode: &Mode, rate: FrameRate) -> Re
 }
 
 /// The same of a camera that codes its pictures itself.
-fn coded(bench: &Bench<'_>, path: &Path, wanted: Wanted) -> Result<f64, String> {
+fn coded(bench: &Bench<'_>, path: &Path, wanted: Wanted, look: (Duration, usize)) -> Result<f64, String> {
     let mut camera = CodedCamera::open(path, wanted, bench.clock).map_err(|error| error.to_string())?;
     if camera.size() != wanted.size {
         return Err(format!("it gives {} instead", camera.size()));
@@ -94,7 +108,7 @@ fn coded(bench: &Bench<'_>, path: &Path, wanted: Wanted) -> Result<f64, String> 
         captured.push(camera.next().map_err(|error| error.to_string())?.captured);
         if let (Some(first), Some(last)) = (captured.first(), captured.last()) {
             let lasted = last.since(*first);
-            if captured.len() > LOOK.1 && lasted >= LOOK.0 {
+            if captured.len() > look.1 && lasted >= look.0 {
                 let lost = camera.losses().missing as f64;
                 return Ok((captured.len() as f64 - 1.0 + lost) / lasted.as_secs_f64().max(f64::MIN_POSITIVE));
             }
