@@ -25,8 +25,21 @@ impl Camera {
     /// # Errors
     /// What is wrong with it and what to do about it.
     pub fn open(path: &Path, wanted: Wanted, clock: Clock) -> Result<Self, SensorError> {
+        Self::open_any(path, None, wanted, clock)
+    }
+
+    /// As [`Camera::open`], with this format and no other: for who tries each of them.
+    ///
+    /// # Errors
+    /// What is wrong with it and what to do about it.
+    pub fn open_as(path: &Path, fourcc: FourCc, wanted: Wanted, clock: Clock) -> Result<Self, SensorError> {
+        Self::open_any(path, Some(fourcc), wanted, clock)
+    }
+
+    fn open_any(path: &Path, only: Option<FourCc>, wanted: Wanted, clock: Clock) -> Result<Self, SensorError> {
         let (device, name) = stream::open(path, clock)?;
-        let modes = super::modes(&device, wanted);
+        let mut modes = super::modes(&device, wanted);
+        modes.retain(|mode| only.is_none_or(|only| mode.fourcc == only));
         let (mode, rate) = modes::choose(&modes, wanted).ok_or_else(|| no_format(path, &modes))?;
         let pix = stream::set_format(&device, mode).map_err(|failed| trouble(&name, path, failed))?;
         let layout = Layout::of(&pix).ok_or_else(|| no_format(path, &modes))?;

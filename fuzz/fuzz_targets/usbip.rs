@@ -1,0 +1,3 @@
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| doorframe_virtual_board::fuzzing::check_usbip(bytes));
