@@ -8,6 +8,7 @@ mod happened;
 mod home;
 mod keep;
 mod live;
+mod names;
 mod run;
 mod sealed;
 mod spool;

@@ -7,6 +7,7 @@ mod acks;
 mod catalog;
 mod collect;
 mod follow;
+mod manifests;
 mod put;
 mod queue;
 mod serve;
@@ -19,6 +20,7 @@ use catalog::Catalog;
 use doorframe_transport::keys::SessionId;
 use doorframe_transport::moq::{CarriageError, Node};
 use doorframe_transport::store::{EpochEntry, Shelf, Store};
+use manifests::Manifests;
 use queue::Queue;
 use std::collections::HashMap;
 use std::fmt;
@@ -141,6 +143,8 @@ pub struct RecorderStats {
     pub spooled: u64,
     /// Epochs that came and were stored before.
     pub known: u64,
+    /// Epochs that were stored and not confirmed to their camera, as something in them is not what it signed.
+    pub unverified: u64,
 }
 
 /// An epoch that is stored, confirmed by the store.
@@ -193,6 +197,7 @@ impl Recorder {
             catalog: Mutex::new(Catalog::unsurveyed()),
             stats: Mutex::default(),
             sessions: Mutex::default(),
+            manifests: Manifests::default(),
             shed: Mutex::default(),
             acks: Acks::new(node.clone(), format!("{scope}/stored")),
             state: tell,
@@ -282,6 +287,7 @@ struct Shared {
     stats: Mutex<RecorderStats>,
     /// Sessions being recorded, and how often each: a line that was lost may bring one twice for a moment.
     sessions: Mutex<HashMap<SessionId, usize>>,
+    manifests: Manifests,
     /// When room was made last.
     shed: Mutex<Option<Instant>>,
     acks: Acks,
@@ -297,10 +303,6 @@ impl Shared {
 
     fn sessions(&self) -> MutexGuard<'_, HashMap<SessionId, usize>> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn is_recorded(&self, session: SessionId) -> bool {
-        self.sessions().contains_key(&session)
     }
 
     fn count(&self, change: impl FnOnce(&mut RecorderStats)) {

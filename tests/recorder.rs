@@ -14,7 +14,7 @@ use doorframe::recorder::{RecordMode, Recorder, RecorderConfig, RecorderStats};
 use doorframe::transport::keys::{Epoch, SessionId};
 use doorframe::transport::manifest::SessionManifest;
 use doorframe::transport::moq::{CarriageError, Connection, FetchLimits, Node, client_endpoint, dial};
-use doorframe::transport::recorded::{Fault, SpanCheck, open};
+use doorframe::transport::recorded::{EpochFile, Fault, SpanCheck, open};
 use doorframe::transport::store::{EpochEntry, Hour, Patience, Place, Shelf, Store};
 use doorframe::wall_us;
 use fast::{Fast, until};
@@ -328,6 +328,78 @@ async fn what_is_too_much_goes_the_oldest_first_unless_it_is_protected() {
     let left = numbers(oldest[0].session);
     assert_eq!(left, (30 - left.len() as u32..30).collect::<Vec<_>>(), "the oldest go first");
     assert_eq!(numbers(camera.id()), [0, 1, 2, 3, 4, 5]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_whose_spool_is_followed_keeps_its_manifest_though_its_last_epoch_goes() {
+    let folder = folder("followed");
+    let source = store(&folder.join("source")).await;
+    let sealed = fast::recorded(&source, 1, 2, 10_000, ago(50)).await;
+    let (session, each) = (sealed[0].session, sealed[0].bytes);
+    let manifest = source.session(&fast::shelf(), session).await.unwrap();
+    let mut files = Vec::new();
+    for entry in &sealed {
+        files.push(source.epoch(&fast::shelf(), entry).await.unwrap());
+    }
+    let target = store(&folder.join("target")).await;
+    target.put_session(&fast::shelf(), session, manifest.clone()).await.unwrap();
+    target.put(&fast::shelf(), &EpochFile::parse(&files[0]).unwrap()).await.unwrap();
+
+    let node = Arc::new(Node::new());
+    let mut config = RecorderConfig::default();
+    config.keep_bytes = Some(3 * each);
+    config.tidy_every = Duration::from_millis(20);
+    let recorder = Recorder::on(node.clone(), "home", target, config).unwrap();
+    let mut spool = fast::Spool::start(&node, session, manifest.clone());
+    spool.send(&files[0]);
+    until(&recorder, "an epoch of the spool", |stats| stats.known == 1).await;
+    let mut camera = Fast::start(&node, 3);
+    for stored in 1..=3 {
+        camera.epoch(10_000);
+        until(&recorder, "epoch", |stats| stats.stored == stored).await;
+    }
+    until(&recorder, "room", |stats| stats.shed >= 1).await;
+    let looked = look(&folder.join("target"));
+    assert!(fast::listed(&looked).await.iter().all(|entry| entry.session != session), "the last of it went");
+    spool.send(&files[1]);
+    until(&recorder, "the next of the spool", |stats| stats.stored == 4).await;
+    assert_eq!(looked.session(&fast::shelf(), session).await.unwrap(), manifest, "it opens");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_live_epoch_that_is_not_what_its_camera_signed_is_stored_not_confirmed_and_replaced_by_one_that_is() {
+    let folder = folder("unverified");
+    let node = Arc::new(Node::new());
+    let mut camera = Fast::start(&node, 1);
+    let recorder = Recorder::on(node.clone(), "home", store(&folder).await, RecorderConfig::default()).unwrap();
+    let mut acks = node.record("home/stored/door", "ack", 0).await.unwrap();
+    // One after the other: of one that two others overtake the rest comes too late.
+    camera.epoch(1000);
+    until(&recorder, "the first", |stats| stats.stored == 1).await;
+    let sealed = camera.epoch_sent_as(1000, |tracks| {
+        let mut object = tracks[1].objects[3].to_vec();
+        object[500] ^= 1;
+        tracks[1].objects[3] = object.into();
+    });
+    until(&recorder, "the changed one", |stats| stats.stored == 2).await;
+    camera.epoch(1000);
+    let stats = until(&recorder, "three epochs", |stats| stats.stored == 3).await;
+    assert_eq!((stats.unverified, stats.refused), (1, 0), "{stats:?}");
+    let mut spool = camera.spool(&node);
+    spool.send(&Bytes::from(sealed.emit().unwrap().concat()));
+    until(&recorder, "the one that was signed", |stats| stats.stored == 4).await;
+    let mut heard = Vec::new();
+    let mut group = acks.group().await.unwrap();
+    while heard.len() < 3 {
+        let object = group.object().await.unwrap();
+        heard.push(u32::from_be_bytes(object[16..].try_into().unwrap()));
+    }
+    assert_eq!((heard[2], heard[0] + heard[1]), (1, 2), "confirmed once it is what was signed: {heard:?}");
+    recorder.stop().await;
+    let looked = look(&folder);
+    let entries = fast::listed(&looked).await;
+    let verdict = fast::check(&looked, &entries, camera.id()).await;
+    assert!(entries.len() == 3 && verdict.is_complete(), "{verdict:?}");
 }
 
 #[tokio::test]

@@ -192,6 +192,29 @@ async fn s3_that_fails_for_longer_costs_the_oldest_of_what_waits_and_each_is_cou
     assert_eq!(numbers[5..], (newest..35).collect::<Vec<_>>(), "and of the rest the newest");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_a_manifest_cannot_be_stored_no_epoch_of_its_session_is_until_it_can() {
+    let server = S3::start("manifest").await;
+    let node = Arc::new(Node::new());
+    let mut camera = Fast::start(&node, 1);
+    let store = Store::open(&server.place(), patience()).await.unwrap();
+    server.fail_at("/sessions/");
+    let recorder = Recorder::on(node, "home", store, config()).unwrap();
+    film(&mut camera, &recorder, 6, 10_000).await;
+    let waiting = state(&recorder, |state| matches!(state, RecorderState::Waiting(_))).await;
+    assert!(waiting.to_string().contains("out of order"), "{waiting}");
+    let stats = until(&recorder, "several tries", |stats| stats.failures > 8).await;
+    assert_eq!((stats.stored, stats.lost), (0, 0), "{stats:?}");
+    let looked = Store::look_into(&server.place(), patience()).unwrap();
+    assert_eq!(fast::listed(&looked).await, []);
+
+    server.fail(false);
+    until(&recorder, "all of them", |stats| stats.stored == 6).await;
+    recorder.stop().await;
+    let verdict = fast::check(&looked, &fast::listed(&looked).await, camera.id()).await;
+    assert!(verdict.is_complete() && verdict.epochs == 6, "{verdict:?}");
+}
+
 #[tokio::test]
 async fn a_bucket_that_is_not_there_or_refuses_is_said_at_the_start() {
     let server = S3::start("refused").await;

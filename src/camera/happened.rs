@@ -5,20 +5,15 @@ use super::{CameraError, MotionEvent, Run};
 
 impl Run {
     /// Passes a motion event on: sealed with its epoch, and to who subscribed here, if anybody did.
-    pub(super) fn handle_motion(
-        &mut self,
-        live: Option<&mut Live>,
-        event: Option<MotionEvent>,
-    ) -> Result<(), CameraError> {
-        let Some(event) = event else { return Ok(()) };
+    pub(super) fn handle_motion(&mut self, live: Option<&mut Live>, event: Option<MotionEvent>) {
+        let Some(event) = event else { return };
         self.moves = matches!(event, MotionEvent::Began { .. });
         self.with_stats(|stats| stats.motion_events += u64::from(self.moves));
         let _unheard = self.events.send(event);
-        let Some(live) = live else { return Ok(()) };
+        let Some(live) = live else { return };
         let before = live.events_left_out();
-        live.handle_motion(&event)?;
+        live.handle_motion(&event);
         self.with_stats(|stats| stats.events_left_out += live.events_left_out() - before);
-        Ok(())
     }
 
     /// Tells of the presses that nobody has been told of. Without an open epoch they wait.

@@ -54,6 +54,32 @@ impl Keeper {
         self.moving = true;
     }
 
+    /// What is still to be named of the session before, whose epochs `before` named.
+    pub(super) fn follow(&mut self, before: &Self) {
+        self.after = before.after;
+    }
+
+    /// Epochs of a pre-roll that were in the session before.
+    pub(super) fn missing(&self) -> usize {
+        (usize::from(self.pre_roll.epochs()) + 1).saturating_sub(self.begun.len())
+    }
+
+    /// Something happened in the session after this one: gives those of the newest `epochs` that are to be kept for it.
+    pub(super) fn handle_later(&mut self, epochs: usize) -> Vec<Epoch> {
+        let newest = self.begun.iter_mut().rev().take(epochs).rev();
+        Self::take(newest)
+    }
+
+    /// Those that were not named yet, which they are now.
+    fn take<'a>(begun: impl Iterator<Item = &'a mut (Epoch, bool)>) -> Vec<Epoch> {
+        let new = begun.filter(|(_, named)| !named);
+        new.map(|(epoch, named)| {
+            *named = true;
+            *epoch
+        })
+        .collect()
+    }
+
     /// An epoch begins: whether it is to be kept.
     pub(super) fn handle_begun(&mut self, epoch: Epoch) -> bool {
         let named = self.moving || self.after > 0;
@@ -76,12 +102,7 @@ impl Keeper {
         }
         // The one after; and before that the one itself, if it is still to come.
         self.after = if open.is_some() { 1 } else { 2 };
-        let new = self.begun.iter_mut().filter(|(_, named)| !named);
-        new.map(|(epoch, named)| {
-            *named = true;
-            *epoch
-        })
-        .collect()
+        Self::take(self.begun.iter_mut())
     }
 }
 
@@ -110,6 +131,23 @@ mod tests {
         assert_eq!(named(&mut Keeper::new(PreRoll::default()), &bell), (5..=11).collect::<Vec<_>>());
         assert_eq!(named(&mut Keeper::new(PreRoll(0)), &bell), [10, 11]);
         assert_eq!(named(&mut Keeper::new(PreRoll(8)), &[(2, EventKind::Doorbell)]), [0, 1, 2, 3]);
+    }
+
+    #[test]
+    fn a_pre_roll_reaches_into_the_session_before_and_the_epoch_after_into_the_next() {
+        let mut before = Keeper::new(PreRoll(5));
+        (0..20).for_each(|n| assert!(!before.handle_begun(Epoch(n))));
+        assert_eq!(before.handle_event(EventKind::Doorbell, Some(Epoch(19))).len(), 6);
+        let mut after = Keeper::new(PreRoll(5));
+        after.follow(&before);
+        assert_eq!([0, 1].map(|n| after.handle_begun(Epoch(n))), [true, false]);
+        after.handle_event(EventKind::Doorbell, Some(Epoch(1)));
+        assert_eq!(after.missing(), 4);
+
+        let mut before = Keeper::new(PreRoll(5));
+        (0..20).for_each(|n| assert!(!before.handle_begun(Epoch(n))));
+        assert_eq!(before.handle_later(4), [16, 17, 18, 19].map(Epoch));
+        assert_eq!(before.handle_later(5), [Epoch(15)], "each named once");
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! One session on the air: its tracks, its epochs, and what must be written when one of them begins and ends.
 
 use super::home::CameraHome;
-use super::keep::Keeper;
+use super::names::{Former, Names};
 use super::sealed::Sealed;
 use super::spool::Intake;
 use super::{CameraConfig, CameraError, MotionEvent};
 use crate::state::random32;
 use crate::wall_us;
+use bytes::Bytes;
 use doorframe_codec::units::{MediaTime, Uptime};
 use doorframe_transport::Session;
 use doorframe_transport::events::{Area, CameraEvent, EpochEvents, EventKind};
@@ -24,7 +25,7 @@ pub(super) struct Live {
     event: TrackWriter,
     bell: TrackWriter,
     /// Where epochs are named that are to be kept; only in event mode.
-    keep: Option<(Keeper, GroupWriter, TrackWriter)>,
+    keep: Option<Names>,
     open: Option<Groups>,
     /// What happened since the last event object.
     events: EpochEvents,
@@ -76,6 +77,7 @@ impl Live {
         spool: Intake,
         draw: u64,
         now: Uptime,
+        former: Option<Former>,
     ) -> Result<Self, CameraError> {
         let seed = Seed::mix(random32()?, &config.device_secret, draw);
         // One moment for both: who checks the session counts those whose expiry was not over at its start.
@@ -99,12 +101,13 @@ impl Live {
         group.finish();
         let lists = config.home.as_ref().map(|home| publish_lists(&broadcast, home, &session)).transpose()?;
         let keep = match config.keep {
-            Some(pre_roll) => {
-                let track = broadcast.track("keep", FIRST)?;
-                Some((Keeper::new(pre_roll), track.group(0)?, track))
-            }
+            Some(pre_roll) => Some(Names::new(pre_roll, broadcast.track("keep", FIRST)?)),
             None => None,
         };
+        let keep = keep.map(|mut names| {
+            former.into_iter().for_each(|former| names.follow(former));
+            names
+        });
         let live = Self {
             manifest: broadcast.track("manifest", FIRST)?,
             video: broadcast.track("video", VIDEO)?,
@@ -124,6 +127,13 @@ impl Live {
         };
         live._broadcast.0.announce()?;
         Ok(live)
+    }
+
+    /// It is over. In event mode its epochs may still be named, in the session after it.
+    pub(super) fn into_former(self) -> Option<Former> {
+        let (broadcast, session, lists) = self._broadcast;
+        let tracks = [session, self.manifest, self.video, self.event, self.bell];
+        Some(Former { names: self.keep?.over(), at: self.at, _carriage: (broadcast, tracks, lists) })
     }
 
     /// Whether it is sealed to those who may watch at the moment `wall_us`, and to nobody else.
@@ -155,24 +165,27 @@ impl Live {
         let epoch = self.session.epoch_at(at).unwrap_or(Epoch(0));
         self.last = Some(epoch);
         let opening = self.session.begin(epoch, now, wall, challenges)?;
-        let group = |track: &TrackWriter| track.group(epoch.0.into());
-        let (manifest, video) = (group(&self.manifest)?, group(&self.video)?);
-        let mut open = Groups { manifest, video, event: group(&self.event)?, bell: group(&self.bell)? };
         self.sealed = Some(Sealed::begin(self.session.id(), epoch, opening.clone()));
-        open.manifest.write(self.session.media_time(now), opening)?;
-        self.open = Some(open);
-        if self.keep.as_mut().is_some_and(|(keeper, ..)| keeper.handle_begun(epoch)) {
-            self.name(&[epoch])?;
-        }
+        self.open = carried(self.groups(epoch, self.session.media_time(now), opening));
+        self.keep.iter_mut().for_each(|names| names.handle_begun(epoch, self.at));
         Ok(())
     }
 
-    pub(super) fn write(&mut self, at: MediaTime, object: bytes::Bytes) -> Result<(), CarriageError> {
+    /// Groups of an epoch that begins, with its opening.
+    fn groups(&self, epoch: Epoch, at: MediaTime, opening: Bytes) -> Result<Groups, CarriageError> {
+        let group = |track: &TrackWriter| track.group(epoch.0.into());
+        let (manifest, video) = (group(&self.manifest)?, group(&self.video)?);
+        let mut open = Groups { manifest, video, event: group(&self.event)?, bell: group(&self.bell)? };
+        open.manifest.write(at, opening)?;
+        Ok(open)
+    }
+
+    /// The next object of the open epoch's video.
+    pub(super) fn write(&mut self, at: MediaTime, object: Bytes) {
         self.at = at;
         self.keep_sealed(TrackName::VIDEO, &object);
-        match &mut self.open {
-            Some(open) => open.video.write(at, object),
-            None => Err(CarriageError::Over),
+        if let Some(open) = &mut self.open {
+            carried(open.video.write(at, object));
         }
     }
 
@@ -185,11 +198,11 @@ impl Live {
 
     /// What moved in the session before moves on.
     pub(super) fn motion_goes_on(&mut self) {
-        self.keep.iter_mut().for_each(|(keeper, ..)| keeper.handle_goes_on());
+        self.keep.iter_mut().for_each(Names::handle_goes_on);
     }
 
     /// Something began to move, or has come to rest: it is sealed when its epoch ends.
-    pub(super) fn handle_motion(&mut self, event: &MotionEvent) -> Result<(), CarriageError> {
+    pub(super) fn handle_motion(&mut self, event: &MotionEvent) {
         let (kind, at, motion) = match event {
             MotionEvent::Began { at, motion } => (EventKind::MotionBegan, at, motion),
             MotionEvent::Ended { at, most, .. } => (EventKind::MotionEnded, at, most),
@@ -197,7 +210,7 @@ impl Live {
         // Beyond the range of its field it is as plain as can be.
         let score = (motion.score * 10.0).round() as u16;
         let at = self.session.media_time(*at);
-        self.handle_event(CameraEvent { kind, at, area: Area::of_share(motion.area), score })
+        self.handle_event(CameraEvent { kind, at, area: Area::of_share(motion.area), score });
     }
 
     /// Somebody rang: that is sealed and sent at once, and again with its epoch. An epoch must be open.
@@ -206,23 +219,16 @@ impl Live {
         let object = self.session.seal_bell(event.at)?;
         self.keep_sealed(TrackName::BELL, &object);
         if let Some(open) = &mut self.open {
-            open.bell.write(self.at, object)?;
+            carried(open.bell.write(self.at, object));
         }
-        Ok(self.handle_event(event)?)
+        self.handle_event(event);
+        Ok(())
     }
 
-    fn handle_event(&mut self, event: CameraEvent) -> Result<(), CarriageError> {
+    fn handle_event(&mut self, event: CameraEvent) {
         self.events.add(event);
         let open = self.session.current();
-        let named = self.keep.as_mut().map(|(keeper, ..)| keeper.handle_event(event.kind, open));
-        self.name(&named.unwrap_or_default())
-    }
-
-    /// Tells a recorder to keep these epochs.
-    fn name(&mut self, epochs: &[Epoch]) -> Result<(), CarriageError> {
-        let Some((_, group, _)) = &mut self.keep else { return Ok(()) };
-        let mut epochs = epochs.iter();
-        epochs.try_for_each(|epoch| group.write(self.at, bytes::Bytes::copy_from_slice(&epoch.0.to_be_bytes())))
+        self.keep.iter_mut().for_each(|names| names.handle_event(event.kind, open, self.at));
     }
 
     /// Events of the epoch that runs for which there was no room.
@@ -230,23 +236,77 @@ impl Live {
         self.events.left_out()
     }
 
-    /// Closes the open epoch, if there is one.
+    /// Closes the open epoch, if there is one. Sealed, closed and given to the spool before the network has any of it.
     pub(super) fn end(&mut self) -> Result<(), CameraError> {
-        let Some(mut open) = self.open.take() else { return Ok(()) };
+        if self.session.current().is_none() {
+            return Ok(());
+        }
         let happened = std::mem::take(&mut self.events);
-        let object = self.session.seal_events(happened.kept())?;
-        self.keep_sealed(TrackName::EVENT, &object);
-        open.event.write(self.at, object)?;
+        let event = self.session.seal_events(happened.kept());
+        event.iter().for_each(|object| self.keep_sealed(TrackName::EVENT, object));
+        let open = self.open.take();
         if let Some((_, closing)) = self.session.end() {
             if let Some(sealed) = self.sealed.take() {
                 self.spool.handle_sealed(sealed.end(closing.clone(), wall_us()));
             }
-            open.video.finish();
-            open.event.finish();
-            open.bell.finish();
-            open.manifest.write(MediaTime::default(), closing)?;
-            open.manifest.finish();
+            open.into_iter().for_each(|open| open.end(self.at, event.as_ref().ok(), closing.clone()));
         }
-        Ok(())
+        Ok(event.map(drop)?)
+    }
+}
+
+impl Groups {
+    /// The rest of an epoch that is over.
+    fn end(mut self, at: MediaTime, event: Option<&Bytes>, closing: Bytes) {
+        if let Some(object) = event {
+            carried(self.event.write(at, object.clone()));
+        }
+        self.video.finish();
+        self.event.finish();
+        self.bell.finish();
+        carried(self.manifest.write(MediaTime::default(), closing));
+        self.manifest.finish();
+    }
+}
+
+/// What the network does not take costs what was to go over it alone: the spool has the epoch.
+fn carried<T>(result: Result<T, CarriageError>) -> Option<T> {
+    result.inspect_err(|error| tracing::debug!(%error, "not carried")).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::camera::spool::{Spool, SpoolConfig};
+    use crate::sensor::Clock;
+    use doorframe_transport::identity::{DeviceKey, SigningKey};
+    use std::sync::Arc;
+    use std::time::Instant;
+    use tokio::sync::watch;
+
+    fn config() -> CameraConfig {
+        let identity = SigningKey::from_seed(&[1; 32]).unwrap();
+        let owner = DeviceKey::from_seed([2; 32]).unwrap().public().clone();
+        CameraConfig::new("pattern".parse().unwrap(), identity, vec![owner], [3; 32])
+    }
+
+    #[tokio::test]
+    async fn an_epoch_that_the_network_does_not_take_is_closed_and_held_all_the_same() {
+        let (node, clock, config) = (Arc::new(Node::new()), Clock::new(Instant::now()), config());
+        let (_link, links) = watch::channel(None);
+        let spool = Spool::start(SpoolConfig::default(), &config.alias, node.clone(), links, clock);
+        let now = clock.now();
+        let mut live = Live::start(&config, &node, spool.intake(), 1, now, None).unwrap();
+        live.begin(now, now, vec![]).unwrap();
+        // A group ends itself when it has more than it may.
+        let open = live.open.as_mut().unwrap();
+        for group in [&mut open.event, &mut open.bell, &mut open.video, &mut open.manifest] {
+            let object = Bytes::from_static(b"object");
+            while group.write(MediaTime::default(), object.clone()).is_ok() {}
+        }
+        live.ring(now).unwrap();
+        live.write(MediaTime::default(), Bytes::from_static(b"picture"));
+        live.end().unwrap();
+        assert_eq!((live.session.current(), spool.stats().in_memory), (None, 1));
     }
 }

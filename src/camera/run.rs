@@ -66,7 +66,8 @@ impl Run {
                     let jpegs = origin(&self.config.source);
                     let mut front = Front::new(&self.config.front, sensor.size()).with_jpegs(jpegs);
                     let result = self.frames(sensor, &mut front, &mut live, &mut seen);
-                    result.and(self.handle_motion(live.as_mut(), front.end()))
+                    self.handle_motion(live.as_mut(), front.end());
+                    result
                 }
                 Ok(Opened::Units(sensor)) => self.units(sensor, &mut live, &mut seen),
                 Err(error) => Err(error),
@@ -140,7 +141,7 @@ impl Run {
                 Err(FrontError::Clock(error)) => return Err(error.into()),
             };
             *seen = true;
-            self.handle_motion(live.as_mut(), ready.event)?;
+            self.handle_motion(live.as_mut(), ready.event);
             let (picture, steps) = (ready.picture, ready.steps);
             let session = live.as_ref().map(|live| live.session.id());
             let live = self.live_at(live, captured)?;
@@ -223,7 +224,7 @@ impl Run {
         let before = self.clock.now();
         let object = live.session.seal(TrackName::VIDEO, unit, before.since(captured))?;
         let bytes = object.len();
-        live.write(unit.at, object)?;
+        live.write(unit.at, object);
         let sealed = self.clock.now();
         self.with_stats(|stats| {
             stats.frames_sealed += 1;
@@ -244,9 +245,10 @@ impl Run {
             let is_for_others = self.config.home.as_ref().is_some_and(|home| !live.is_for(home, wall_us()));
             is_for_others || live.session.epoch_at(at).is_none()
         };
+        let mut former = None;
         if live.as_ref().is_some_and(is_over) {
             live.as_mut().map_or(Ok(()), Live::end)?;
-            *live = None;
+            former = live.take().and_then(Live::into_former);
         }
         match live {
             Some(live) => Ok(live),
@@ -254,7 +256,7 @@ impl Run {
                 self.sessions = self.sessions.wrapping_add(1);
                 // Even a generator that gives the same bytes each time must not give two sessions one root.
                 let draw = self.config.boot << 16 | u64::from(self.sessions);
-                let live = none.insert(Live::start(&self.config, &self.node, self.spool.clone(), draw, at)?);
+                let live = none.insert(Live::start(&self.config, &self.node, self.spool.clone(), draw, at, former)?);
                 if self.moves {
                     live.motion_goes_on();
                 }

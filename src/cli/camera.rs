@@ -53,12 +53,22 @@ pub(super) struct CameraCommand {
     /// state folder. The hub gets it later. Without it some 20 seconds are kept in memory.
     #[arg(long, value_name = "DIR|on")]
     spool: Option<PathBuf>,
-    /// Let the oldest of it go beyond this many bytes: 500M, 2G.
-    #[arg(long, value_name = "BYTES", requires = "spool", default_value = "2G", value_parser = super::hub::parse_bytes)]
+    /// Let the oldest of it go beyond this many bytes: 500M, 2G; at least 64M.
+    #[arg(long, value_name = "BYTES", requires = "spool", default_value = "2G", value_parser = parse_spool_bytes)]
     spool_bytes: u64,
     /// End after this many seconds.
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     seconds: Option<u64>,
+}
+
+/// Bytes of a spool at least: the largest epoch that a MoQ group carries takes half of that.
+const LEAST_SPOOL: u64 = 64_000_000;
+
+fn parse_spool_bytes(text: &str) -> Result<u64, String> {
+    match super::hub::parse_bytes(text)? {
+        bytes if bytes < LEAST_SPOOL => Err(format!("{text} is less than 64M, and one epoch may take half of that")),
+        bytes => Ok(bytes),
+    }
 }
 
 impl CameraCommand {
@@ -311,4 +321,16 @@ fn next_boot(state: &StateDir) -> Result<u64, Failure> {
     let boot = before.wrapping_add(1);
     state.write("camera-starts", &boot.to_be_bytes()).map_err(Failure::of)?;
     Ok(boot)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spool_that_may_not_hold_an_epoch_is_refused_with_its_size() {
+        assert_eq!((parse_spool_bytes("64M"), parse_spool_bytes("2G")), (Ok(64_000_000), Ok(2_000_000_000)));
+        let refused = parse_spool_bytes("63M").unwrap_err();
+        assert!(refused.starts_with("63M is less than 64M"), "{refused}");
+    }
 }

@@ -6,6 +6,7 @@ use doorframe_transport::keys::{Epoch, SessionId};
 use doorframe_transport::moq::{Broadcast, CarriageError, GroupWriter, Node, TrackWriter};
 use doorframe_transport::store::Shelf;
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -17,6 +18,8 @@ pub(super) struct Acks {
     root: String,
     started: Instant,
     cameras: Mutex<HashMap<Shelf, Told>>,
+    /// Counts up with each use.
+    uses: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -26,6 +29,8 @@ struct Told {
     /// Objects of the group that were not in the one before.
     fresh: usize,
     next: u64,
+    /// When it was used last, by the count of uses.
+    used: u64,
     newest: VecDeque<Bytes>,
     _broadcast: Broadcast,
 }
@@ -34,12 +39,12 @@ struct Told {
 const REPEATED: usize = 64;
 /// Short, and a camera waits for it.
 const PRIORITY: u8 = 150;
-/// Cameras told at once.
+/// Cameras told at once; beyond, the one that was told nothing for longest makes room, and is told again when there is something.
 const MOST: usize = 256;
 
 impl Acks {
     pub(super) fn new(node: Arc<Node>, root: String) -> Self {
-        Self { node, root, started: Instant::now(), cameras: Mutex::default() }
+        Self { node, root, started: Instant::now(), cameras: Mutex::default(), uses: AtomicU64::new(0) }
     }
 
     /// Lets a camera know that it will be told.
@@ -59,13 +64,20 @@ impl Acks {
 
     fn with(&self, shelf: &Shelf, change: impl FnOnce(&mut Told, MediaTime)) {
         let mut cameras = self.cameras.lock().unwrap_or_else(PoisonError::into_inner);
-        if !cameras.contains_key(shelf) && cameras.len() < MOST {
+        if !cameras.contains_key(shelf) {
+            if cameras.len() >= MOST
+                && let Some(idle) = cameras.iter().min_by_key(|(_, told)| told.used).map(|(shelf, _)| shelf.clone())
+            {
+                tracing::warn!(%idle, "more than {MOST} cameras: this one is told no more what is stored");
+                cameras.remove(&idle);
+            }
             match Told::start(&self.node, &format!("{}/{shelf}", self.root)) {
                 Ok(told) => drop(cameras.insert(shelf.clone(), told)),
                 Err(error) => tracing::error!(%error, %shelf, "confirmations are not told"),
             }
         }
         if let Some(told) = cameras.get_mut(shelf) {
+            told.used = self.uses.fetch_add(1, Ordering::Relaxed);
             change(told, MediaTime::from_duration(self.started.elapsed()));
         }
     }
@@ -77,7 +89,7 @@ impl Told {
         let track = broadcast.track("ack", PRIORITY)?;
         broadcast.announce()?;
         let newest = VecDeque::new();
-        Ok(Self { track, group: None, fresh: 0, next: 0, newest, _broadcast: broadcast })
+        Ok(Self { track, group: None, fresh: 0, next: 0, used: 0, newest, _broadcast: broadcast })
     }
 
     fn write(&mut self, ack: Bytes, at: MediaTime) -> Result<(), CarriageError> {
@@ -131,5 +143,21 @@ mod tests {
             }
         }
         assert!((300 - 64..310).all(|n| heard.contains(&n)), "{heard:?}");
+    }
+
+    #[tokio::test]
+    async fn one_camera_too_many_takes_the_place_of_the_one_unused_longest() {
+        let node = Arc::new(Node::new());
+        let acks = Acks::new(node.clone(), "home/stored".into());
+        let shelf = |n: usize| Shelf::new(&format!("door-{n}")).unwrap();
+        (0..MOST).for_each(|n| acks.open(&shelf(n)));
+        acks.confirm(&shelf(0), SessionId([7; 16]), Epoch(1));
+        acks.confirm(&shelf(MOST), SessionId([7; 16]), Epoch(2));
+        let told = |n: usize| acks.cameras.lock().unwrap().contains_key(&shelf(n));
+        assert_eq!([0, 1, 2, MOST].map(told), [true, false, true, true]);
+        assert_eq!(acks.cameras.lock().unwrap().len(), MOST);
+        let mut track = node.record(&format!("home/stored/{}", shelf(MOST)), "ack", 0).await.unwrap();
+        let object = track.group().await.unwrap().object().await.unwrap();
+        assert_eq!(&object[16..], &2_u32.to_be_bytes());
     }
 }

@@ -1,8 +1,9 @@
 //! Network side: follows every camera's sessions and brings their epochs to the queue.
 
 use super::collect::Collector;
-use super::queue::{Item, Queue};
-use super::spooled::{Spools, Taker};
+use super::manifests::Manifest;
+use super::queue::{Item, Origin, Queue};
+use super::spooled::{ROOM, Spools, Taker};
 use super::{RecordMode, Shared};
 use crate::link::Alias;
 use crate::wall_us;
@@ -16,7 +17,7 @@ use doorframe_transport::track::TrackName;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 
 /// Follows the cameras below a scope.
@@ -67,6 +68,7 @@ impl Follow {
             store: self.store.clone(),
             queue: self.queue.clone(),
             shared: self.shared.clone(),
+            room: Arc::new(Semaphore::new(ROOM)),
         });
         let mut tasks = JoinSet::new();
         let mut followed: HashMap<(String, SessionId), (watch::Sender<bool>, AbortHandle)> = HashMap::new();
@@ -118,6 +120,7 @@ impl Follow {
             queue: self.queue.clone(),
             shared: self.shared.clone(),
             kept: Kept::new(self.mode),
+            manifest: None,
             stopped: stopped.clone(),
             is_live,
         });
@@ -170,6 +173,8 @@ struct Session {
     queue: Arc<Queue>,
     shared: Arc<Shared>,
     kept: Kept,
+    /// Once it was read.
+    manifest: Option<Arc<Manifest>>,
     stopped: watch::Receiver<bool>,
     is_live: watch::Receiver<bool>,
 }
@@ -210,7 +215,7 @@ impl Session {
             // Without its manifest nothing of a session can be opened.
             return std::future::pending().await;
         };
-        self.queue.push(Item::Session(self.shelf.clone(), self.id, manifest));
+        self.manifest = self.shared.manifests.hold(&self.shelf, manifest);
         let (messages, mut inbox) = mpsc::channel(INBOX);
         let mut readers = JoinSet::new();
         readers.spawn(groups(self.node.clone(), self.path.clone(), None, messages.clone()));
@@ -266,7 +271,9 @@ impl Session {
     }
 
     fn store(&self, file: EpochFile) {
-        self.queue.push(Item::Epoch(self.shelf.clone(), file));
+        // Nothing of a session is read before its manifest.
+        let Some(manifest) = self.manifest.clone() else { return };
+        self.queue.push(Item { manifest, file, from: Origin::Live });
     }
 }
 

@@ -1,10 +1,10 @@
 //! Puts one item into the store, unless it is there already: a line that was lost, or a camera's spool, brings some epochs twice.
 
 use super::Shared;
-use super::queue::Item;
+use super::manifests::{Checked, Manifest};
+use super::queue::{Item, Origin};
 use bytes::Bytes;
-use doorframe_transport::manifest::{Closing, SessionFacts};
-use doorframe_transport::recorded::{EpochFile, verify};
+use doorframe_transport::recorded::EpochFile;
 use doorframe_transport::store::{EpochEntry, Hour, Shelf, Store, StoreError};
 
 /// Clocks that differ by less tell the same time.
@@ -19,30 +19,18 @@ pub(super) enum Put {
     Known,
 }
 
+/// What is there whole is confirmed to its camera, and not before its session's manifest is there. One that is not whole takes the place of
+/// none, and a whole one that of one that is not.
 pub(super) async fn put(store: &Store, shared: &Shared, item: &Item) -> Result<Put, StoreError> {
-    match item {
-        Item::Session(shelf, session, manifest) => {
-            store.put_session(shelf, *session, manifest.clone()).await?;
-            Ok(Put::Stored)
-        }
-        Item::Epoch(shelf, file) => epoch(store, shared, shelf, file, None).await,
-        Item::Spooled(shelf, file, facts) => epoch(store, shared, shelf, file, Some(facts)).await,
-    }
-}
-
-/// What is there whole is confirmed to its camera. One that did not takes the place of none, and a whole one that of one that is not.
-async fn epoch(
-    store: &Store,
-    shared: &Shared,
-    shelf: &Shelf,
-    file: &EpochFile,
-    facts: Option<&SessionFacts>,
-) -> Result<Put, StoreError> {
-    let is_whole = is_whole(file, facts);
+    let (manifest, file) = (&*item.manifest, &item.file);
+    let shelf = &manifest.shelf;
+    manifest.store(store).await?;
+    let checked = manifest.check(file);
+    let is_whole = checked == Checked::Whole;
     let mut damaged: Option<EpochEntry> = None;
     for entry in before(store, shared, shelf, file).await? {
         match store.epoch(shelf, &entry).await {
-            Ok(bytes) if is_it_whole(&bytes, file, facts) => {
+            Ok(bytes) if is_it_whole(&bytes, file, manifest) => {
                 shared.acks.confirm(shelf, file.session, file.epoch);
                 return Ok(Put::Known);
             }
@@ -59,7 +47,8 @@ async fn epoch(
     // Under the name of the one before it takes its place at once, and what protects that protects it. One from a spool knows better when it
     // was, unless its camera's clock is another than ours.
     let kept = damaged.filter(|_| shared.catalog().is_surveyed());
-    let by_camera = |kept: &EpochEntry| facts.is_some() && kept.stored_us.abs_diff(file.stored_us) < SAME_CLOCK_US;
+    let by_camera =
+        |kept: &EpochEntry| item.from == Origin::Spool && kept.stored_us.abs_diff(file.stored_us) < SAME_CLOCK_US;
     let stored_us = kept.filter(|kept| !by_camera(kept)).map_or(file.stored_us, |kept| kept.stored_us);
     let file = EpochFile { stored_us, ..file.clone() };
     let (session, epoch) = (file.session, file.epoch);
@@ -78,6 +67,10 @@ async fn epoch(
         }
     }
     shared.tell_stored(shelf, &entry);
+    if checked == Checked::Unverified {
+        shared.count(|stats| stats.unverified += 1);
+        tracing::warn!(%shelf, %session, %epoch, "an epoch is stored and not confirmed: it is not what its camera signed");
+    }
     if is_whole {
         shared.acks.confirm(shelf, session, epoch);
     }
@@ -109,16 +102,8 @@ async fn before(
     Ok(found)
 }
 
-/// Whether all that the closing counts is in it. Who knows what the session is checks signatures and chains too.
-fn is_whole(file: &EpochFile, facts: Option<&SessionFacts>) -> bool {
-    if let Some(facts) = facts {
-        return verify(file, facts).is_ok_and(|verdict| verdict.is_complete());
-    }
-    let Some(Ok(closing)) = file.closing.as_deref().map(Closing::parse) else { return false };
-    closing.tracks.iter().all(|track| file.track(track.name).len() as u64 >= u64::from(track.chain.objects()))
-}
-
-fn is_it_whole(bytes: &Bytes, file: &EpochFile, facts: Option<&SessionFacts>) -> bool {
-    EpochFile::parse(bytes)
-        .is_ok_and(|kept| (kept.session, kept.epoch) == (file.session, file.epoch) && is_whole(&kept, facts))
+fn is_it_whole(bytes: &Bytes, file: &EpochFile, manifest: &Manifest) -> bool {
+    EpochFile::parse(bytes).is_ok_and(|kept| {
+        (kept.session, kept.epoch) == (file.session, file.epoch) && manifest.check(&kept) == Checked::Whole
+    })
 }

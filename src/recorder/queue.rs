@@ -1,39 +1,36 @@
 //! What waits to be stored: bounded, so that a store that fails for long costs recordings and not the hub.
 
-use bytes::Bytes;
+use super::manifests::Manifest;
 use doorframe_transport::keys::{Epoch, SessionId};
-use doorframe_transport::manifest::SessionFacts;
 use doorframe_transport::recorded::EpochFile;
-use doorframe_transport::store::Shelf;
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
-/// Something to be stored.
+/// An epoch to be stored, with what its session is.
 #[derive(Clone, Debug)]
-pub(super) enum Item {
-    /// A session's manifest: small, and nothing opens without it, so that it is never dropped.
-    Session(Shelf, SessionId, Bytes),
-    /// An epoch.
-    Epoch(Shelf, EpochFile),
-    /// One from a camera's spool, checked: dropped before all others, as the camera has it still.
-    Spooled(Shelf, EpochFile, Box<SessionFacts>),
+pub(super) struct Item {
+    pub(super) manifest: Arc<Manifest>,
+    pub(super) file: EpochFile,
+    pub(super) from: Origin,
+}
+
+/// Where it came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    Live,
+    /// A camera's spool, checked: dropped before all others, as the camera has it still.
+    Spool,
 }
 
 impl Item {
     pub(super) fn bytes(&self) -> u64 {
-        match self {
-            Self::Session(_, _, manifest) => manifest.len() as u64,
-            Self::Epoch(_, file) | Self::Spooled(_, file, _) => file.len() as u64,
-        }
+        self.file.len() as u64
     }
 
-    /// Which epoch, if it is one.
-    pub(super) fn epoch(&self) -> Option<(SessionId, Epoch)> {
-        match self {
-            Self::Session(..) => None,
-            Self::Epoch(_, file) | Self::Spooled(_, file, _) => Some((file.session, file.epoch)),
-        }
+    /// Which epoch.
+    pub(super) fn epoch(&self) -> (SessionId, Epoch) {
+        (self.file.session, self.file.epoch)
     }
 }
 
@@ -64,11 +61,10 @@ impl State {
     /// Drops the oldest epochs until it fits.
     fn fit(&mut self, limit: u64) {
         while self.bytes > limit
-            && let Some(oldest) = self.oldest()
-            && let Some(item) = self.items.remove(oldest)
+            && let Some(item) = self.items.remove(self.oldest())
         {
             self.bytes -= item.bytes();
-            if matches!(item, Item::Epoch(..)) {
+            if item.from == Origin::Live {
                 self.lost.epochs += 1;
                 self.lost.bytes += item.bytes();
             }
@@ -76,9 +72,8 @@ impl State {
     }
 
     /// The first that may be dropped.
-    fn oldest(&self) -> Option<usize> {
-        let spooled = self.items.iter().position(|item| matches!(item, Item::Spooled(..)));
-        spooled.or_else(|| self.items.iter().position(|item| matches!(item, Item::Epoch(..))))
+    fn oldest(&self) -> usize {
+        self.items.iter().position(|item| item.from == Origin::Spool).unwrap_or(0)
     }
 }
 
@@ -95,7 +90,7 @@ impl Queue {
     /// Whether an epoch from a spool may be pushed: it does not wait already, and half of the queue is left to what is live.
     pub(super) fn has_room_for_spooled(&self, session: SessionId, epoch: Epoch) -> bool {
         let state = self.lock();
-        state.bytes < self.limit / 2 && !state.items.iter().any(|item| item.epoch() == Some((session, epoch)))
+        state.bytes < self.limit / 2 && !state.items.iter().any(|item| item.epoch() == (session, epoch))
     }
 
     pub(super) fn push(&self, item: Item) {
@@ -163,39 +158,37 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bytes::Bytes;
 
     fn epoch(number: u32) -> Item {
+        let manifest = Arc::new(crate::recorder::manifests::tests::manifest(1));
         let file = EpochFile {
-            session: SessionId([0; 16]),
+            session: manifest.facts.id,
             epoch: Epoch(number),
             stored_us: 0,
             opening: Bytes::from(vec![0; 1000]),
             closing: None,
             tracks: vec![],
         };
-        Item::Epoch(Shelf::new("door").unwrap(), file)
+        Item { manifest, file, from: Origin::Live }
     }
 
     fn numbers(items: &[Item]) -> Vec<u32> {
-        items
-            .iter()
-            .filter_map(|item| if let Item::Epoch(_, file) = item { Some(file.epoch.0) } else { None })
-            .collect()
+        items.iter().map(|item| item.file.epoch.0).collect()
     }
 
     #[tokio::test]
-    async fn the_oldest_epochs_are_dropped_and_counted_and_manifests_never() {
+    async fn the_oldest_epochs_are_dropped_and_counted_and_those_of_spools_before_them() {
         let one = epoch(0).bytes();
         let queue = Queue::new(3 * one + 10);
-        queue.push(Item::Session(Shelf::new("door").unwrap(), SessionId([0; 16]), Bytes::from_static(b"manifest")));
         (0..5).for_each(|n| queue.push(epoch(n)));
-        assert_eq!(queue.look(), (4, 3 * one + 8, Lost { epochs: 2, bytes: 2 * one }));
-        let taken = queue.take(3).await.unwrap();
-        assert!(matches!(taken[0], Item::Session(..)));
+        assert_eq!(queue.look(), (3, 3 * one, Lost { epochs: 2, bytes: 2 * one }));
+        let taken = queue.take(2).await.unwrap();
         assert_eq!(numbers(&taken), [2, 3]);
+        queue.push(Item { from: Origin::Spool, ..epoch(9) });
         queue.push(epoch(5));
         queue.put_back(taken);
-        assert_eq!(queue.look().2.epochs, 3, "what was put back counts too");
+        assert_eq!(queue.look().2.epochs, 3, "what was put back counts too, and what a camera has still does not");
         queue.close();
         assert_eq!(numbers(&queue.take(9).await.unwrap()), [3, 4, 5]);
         assert!(queue.take(9).await.is_none());

@@ -2,8 +2,9 @@
 //! (`docs/wire.md` §1, `spool/ALIAS/SESSION`).
 
 use super::Shared;
-use super::follow::{AGAIN, manifest};
-use super::queue::{Item, Queue};
+use super::follow::{self, AGAIN};
+use super::manifests::Manifest;
+use super::queue::{Item, Origin, Queue};
 use crate::link::Alias;
 use crate::wall_us;
 use bytes::{Bytes, BytesMut};
@@ -14,7 +15,10 @@ use doorframe_transport::recorded::{EpochFile, MAX_FILE, verify};
 use doorframe_transport::store::{Shelf, Store, StoreError};
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::timeout;
 
 /// Follows the spools that cameras announce. Ends with all that is under way when dropped: a camera sends again what was not confirmed.
 pub(super) struct Spools {
@@ -31,10 +35,16 @@ pub(super) struct Taker {
     pub(super) store: Arc<Store>,
     pub(super) queue: Arc<Queue>,
     pub(super) shared: Arc<Shared>,
+    /// Memory for epochs that come, in KiB, shared by all.
+    pub(super) room: Arc<Semaphore>,
 }
 
-/// Spools followed at once. Each may hold an epoch in memory.
+/// Spools followed at once.
 const MOST: usize = 32;
+/// Memory for the epochs that they send, in KiB: two of the largest.
+pub(super) const ROOM: usize = 2 * (MAX_FILE >> 10);
+/// Longest wait for the next piece of an epoch, and for room for it: a camera sends one again that was not confirmed for 20 s.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Behind everything that is live.
 const PRIORITY: u8 = 10;
 /// A clock that says less was never set: 2020.
@@ -78,23 +88,23 @@ impl Taker {
         while !self.shared.catalog().is_surveyed() {
             tokio::time::sleep(AGAIN).await;
         }
-        let Some(facts) = self.facts(&path, &shelf, id).await else { return };
+        let Some(manifest) = self.manifest(&path, &shelf, id).await else { return };
         loop {
             if let Ok(mut epochs) = self.node.record(&path, "epoch", PRIORITY).await {
                 while let Some(group) = epochs.group().await {
-                    self.handle(group, &shelf, &facts).await;
+                    self.handle(group, &manifest).await;
                 }
             }
             tokio::time::sleep(AGAIN).await;
         }
     }
 
-    /// What the session is: as it is stored, or as the camera says where nothing is. `None` if that is no manifest of it.
-    async fn facts(&self, path: &str, shelf: &Shelf, id: SessionId) -> Option<Box<SessionFacts>> {
-        let delivered = manifest(&self.node, path, id, &self.shared).await?;
+    /// What the session is: as it is stored, or as the camera says where nothing is, or nothing whole. `None` if that is no manifest of it.
+    async fn manifest(&self, path: &str, shelf: &Shelf, id: SessionId) -> Option<Arc<Manifest>> {
+        let delivered = follow::manifest(&self.node, path, id, &self.shared).await?;
         loop {
-            let known = match self.store.session(shelf, id).await {
-                Ok(stored) => SessionManifest::parse(&stored).ok(),
+            let stored = match self.store.session(shelf, id).await {
+                Ok(stored) => Some(stored),
                 Err(StoreError::Absent) => None,
                 Err(error) => {
                     tracing::debug!(%error, "a session's manifest could not be read, trying again");
@@ -102,50 +112,73 @@ impl Taker {
                     continue;
                 }
             };
-            if let Some(known) = known.filter(|known| known.facts().id == id) {
-                return Some(Box::new(known.facts().clone()));
-            }
-            let ours = SessionManifest::parse(&delivered).ok().filter(SessionManifest::is_signed);
-            let Some(ours) = ours else {
+            let is_it = |manifest: &SessionManifest| manifest.facts().id == id && manifest.is_signed();
+            let is_it = |record: &Bytes| SessionManifest::parse(record).is_ok_and(|manifest| is_it(&manifest));
+            let Some(record) = stored.into_iter().chain([delivered]).find(is_it) else {
                 self.shared.count(|stats| stats.refused += 1);
                 return None;
             };
-            self.queue.push(Item::Session(shelf.clone(), id, delivered));
-            return Some(Box::new(ours.facts().clone()));
+            return self.shared.manifests.hold(shelf, record);
         }
     }
 
     /// One epoch: `u32 length`, then the file in pieces.
-    async fn handle(&self, mut group: GroupReader, shelf: &Shelf, facts: &SessionFacts) {
+    async fn handle(&self, mut group: GroupReader, manifest: &Arc<Manifest>) {
+        let (shelf, facts) = (&manifest.shelf, &manifest.facts);
         let refused = |why: &dyn std::fmt::Display| {
             tracing::warn!(%why, %shelf, "an epoch of a camera's spool was refused");
             self.shared.count(|stats| stats.refused += 1);
         };
-        let Some(first) = group.object().await else { return };
-        let length = <[u8; 4]>::try_from(first.as_ref()).map(u32::from_be_bytes).unwrap_or(u32::MAX) as usize;
-        if length > MAX_FILE {
-            return refused(&"its length");
-        }
-        let mut bytes = BytesMut::new();
-        while bytes.len() < length
-            && let Some(part) = group.object().await
-        {
-            bytes.extend_from_slice(&part);
-        }
-        if bytes.len() < length {
-            // The line broke; it comes again.
-            return;
-        }
-        let file = match check(&bytes.freeze(), facts) {
+        let (bytes, _room) = match receive(&mut group, &self.room, PATIENCE).await {
+            Ok(received) => received,
+            Err(Cut::TooLong) => return refused(&"its length"),
+            // It comes again.
+            Err(Cut::Short) => return,
+        };
+        let file = match check(&bytes, facts) {
             Ok(file) => file,
             Err(why) => return refused(&why),
         };
         self.shared.count(|stats| stats.spooled += 1);
         // What is live has the queue first. What is not taken now comes again, too.
         if self.queue.has_room_for_spooled(file.session, file.epoch) {
-            self.queue.push(Item::Spooled(shelf.clone(), file, Box::new(facts.clone())));
+            self.queue.push(Item { manifest: manifest.clone(), file, from: Origin::Spool });
         }
     }
+}
+
+/// Why an epoch did not come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cut {
+    /// No epoch file is of that length.
+    TooLong,
+    /// The line broke, who sends has stopped, or too much comes at once.
+    Short,
+}
+
+/// `u32 length`, then so many bytes in pieces, and the room that they take.
+async fn receive<'a>(
+    group: &mut GroupReader,
+    room: &'a Semaphore,
+    patience: Duration,
+) -> Result<(Bytes, SemaphorePermit<'a>), Cut> {
+    let short = |_| Cut::Short;
+    let first = timeout(patience, group.object()).await.map_err(short)?.ok_or(Cut::Short)?;
+    let length = <[u8; 4]>::try_from(first.as_ref()).map_or(u32::MAX, u32::from_be_bytes);
+    if length as usize > MAX_FILE {
+        return Err(Cut::TooLong);
+    }
+    let room = timeout(patience, room.acquire_many(length.div_ceil(1024))).await.map_err(short)?;
+    let room = room.map_err(|_| Cut::Short)?;
+    let mut bytes = BytesMut::new();
+    while bytes.len() < length as usize {
+        let part = timeout(patience, group.object()).await.map_err(short)?.ok_or(Cut::Short)?;
+        bytes.extend_from_slice(&part);
+        if bytes.len() > MAX_FILE {
+            return Err(Cut::TooLong);
+        }
+    }
+    Ok((bytes.freeze(), room))
 }
 
 /// The file, if the session's camera signed all that is in it. It counts as stored when it would have been: at its end, by the camera's
@@ -165,6 +198,7 @@ fn filmed(claim_us: u64, now_us: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use doorframe_codec::units::MediaTime;
 
     #[test]
     fn only_spools_are_taken_for_spools() {
@@ -176,6 +210,29 @@ mod tests {
             assert_eq!(spool(&name), None, "{name}");
         }
         assert_eq!(spool(&format!("spool/viewer/{id}")), None, "no camera's name");
+    }
+
+    #[tokio::test]
+    async fn an_epoch_that_stops_coming_or_for_which_no_room_is_made_is_given_up_and_the_next_is_taken() {
+        let (node, room) = (Node::new(), Semaphore::new(4));
+        let broadcast = node.broadcast("home/spool/door/session").unwrap();
+        let epochs = broadcast.track("epoch", 10).unwrap();
+        broadcast.announce().unwrap();
+        let mut reader = node.record("home/spool/door/session", "epoch", 10).await.unwrap();
+        let send = |n: u64, length: u32, parts: u32| {
+            let mut group = epochs.group(n).unwrap();
+            group.write(MediaTime::default(), Bytes::copy_from_slice(&length.to_be_bytes())).unwrap();
+            (0..parts).for_each(|_| group.write(MediaTime::default(), Bytes::from(vec![7; 1024])).unwrap());
+            group
+        };
+        let mut lengths = Vec::new();
+        for (n, (length, parts)) in [(4096, 3), (5000, 5), (1 << 30, 1), (4096, 4)].into_iter().enumerate() {
+            let _open = send(n as u64, length, parts);
+            let mut group = reader.group().await.unwrap();
+            lengths.push(receive(&mut group, &room, Duration::from_millis(200)).await.map(|(bytes, _)| bytes.len()));
+            assert_eq!(room.available_permits(), 4);
+        }
+        assert_eq!(lengths, [Err(Cut::Short), Err(Cut::Short), Err(Cut::TooLong), Ok(4096)]);
     }
 
     #[test]

@@ -90,15 +90,13 @@ impl Writer {
             match done {
                 Ok((_, item, Ok(put))) => {
                     stored += 1;
-                    if item.epoch().is_some() {
-                        self.shared.count(|stats| match put {
-                            Put::Stored => {
-                                stats.stored += 1;
-                                stats.stored_bytes += item.bytes();
-                            }
-                            Put::Known => stats.known += 1,
-                        });
-                    }
+                    self.shared.count(|stats| match put {
+                        Put::Stored => {
+                            stats.stored += 1;
+                            stats.stored_bytes += item.bytes();
+                        }
+                        Put::Known => stats.known += 1,
+                    });
                 }
                 Ok((n, item, Err(error))) if error.may_pass() => {
                     self.shared.count(|stats| stats.failures += 1);
@@ -225,7 +223,7 @@ impl Writer {
             removed.iter().filter_map(|entry| catalog.remove(shelf, entry)).collect()
         };
         for session in over {
-            if !self.shared.is_recorded(session)
+            if !self.shared.manifests.is_held(shelf, session)
                 && let Err(error) = self.store.remove_session(shelf, session).await
             {
                 tracing::debug!(%error, "a session's manifest stays");
@@ -242,7 +240,7 @@ impl Writer {
 /// Those of different epochs, and the others, both in their order.
 fn apart(batch: Vec<Item>) -> (Vec<Item>, Vec<Item>) {
     let mut seen = HashSet::new();
-    batch.into_iter().partition(|item| item.epoch().is_none_or(|id| seen.insert(id)))
+    batch.into_iter().partition(|item| seen.insert(item.epoch()))
 }
 
 /// Reads the whole listing, the newest hours first, so that what is looked for most is found first.

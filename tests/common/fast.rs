@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) struct Fast {
     session: Session,
+    manifest: Bytes,
     started: Instant,
     next: u32,
     tracks: [TrackWriter; 5],
@@ -42,10 +43,10 @@ impl Fast {
         let broadcast = node.broadcast(&format!("home/door/{}", session.id())).unwrap();
         let tracks = ["session", "manifest", "event", "video", "keep"].map(|name| broadcast.track(name, 100).unwrap());
         let mut group = tracks[0].group(0).unwrap();
-        group.write(MediaTime::default(), manifest).unwrap();
+        group.write(MediaTime::default(), manifest.clone()).unwrap();
         group.finish();
         broadcast.announce().unwrap();
-        Self { session, started: Instant::now(), next: 0, tracks, _broadcast: broadcast }
+        Self { session, manifest, started: Instant::now(), next: 0, tracks, _broadcast: broadcast }
     }
 
     pub(crate) fn id(&self) -> SessionId {
@@ -54,28 +55,70 @@ impl Fast {
 
     /// Seals and publishes the next epoch, of objects of `bytes` each. Gives its number.
     pub(crate) fn epoch(&mut self, bytes: usize) -> u32 {
+        self.epoch_sent_as(bytes, |_| {}).epoch.0
+    }
+
+    /// The same, but what is published of it is changed. Gives what was sealed.
+    pub(crate) fn epoch_sent_as(&mut self, bytes: usize, change: impl FnOnce(&mut [RecordedTrack])) -> EpochFile {
         let epoch = Epoch(self.next);
         self.next += 1;
         // A relay takes these for the times of the pictures: real ones, or it would take all but the newest for old.
         let at = MediaTime::from_duration(self.started.elapsed());
         let sealed = seal(&mut self.session, epoch, bytes);
+        let mut tracks = sealed.tracks.clone();
+        change(&mut tracks);
         let [_, manifest, event, video, _] = &self.tracks;
         let mut records = manifest.group(epoch.0.into()).unwrap();
-        records.write(at, sealed.opening).unwrap();
-        for (track, objects) in [event, video].into_iter().zip(sealed.tracks) {
+        records.write(at, sealed.opening.clone()).unwrap();
+        for (track, objects) in [event, video].into_iter().zip(tracks) {
             let mut group = track.group(epoch.0.into()).unwrap();
             objects.objects.into_iter().for_each(|object| group.write(at, object).unwrap());
             group.finish();
         }
-        records.write(at, sealed.closing.unwrap()).unwrap();
+        records.write(at, sealed.closing.clone().unwrap()).unwrap();
         records.finish();
-        epoch.0
+        sealed
+    }
+
+    /// A spool of its session.
+    pub(crate) fn spool(&self, node: &Node) -> Spool {
+        Spool::start(node, self.id(), self.manifest.clone())
     }
 
     /// Names an epoch to keep, as object `n` of its track.
     pub(crate) fn keep(&self, group: &mut Option<doorframe::transport::moq::GroupWriter>, epoch: u32) {
         let group = group.get_or_insert_with(|| self.tracks[4].group(0).unwrap());
         group.write(MediaTime::default(), Bytes::copy_from_slice(&epoch.to_be_bytes())).unwrap();
+    }
+}
+
+/// What a camera announces that kept epochs.
+pub(crate) struct Spool {
+    tracks: [TrackWriter; 2],
+    started: Instant,
+    next: u64,
+    _broadcast: Broadcast,
+}
+
+impl Spool {
+    pub(crate) fn start(node: &Node, session: SessionId, manifest: Bytes) -> Self {
+        let broadcast = node.broadcast(&format!("home/spool/door/{session}")).unwrap();
+        let tracks = ["session", "epoch"].map(|name| broadcast.track(name, 10).unwrap());
+        let mut group = tracks[0].group(0).unwrap();
+        group.write(MediaTime::default(), manifest).unwrap();
+        group.finish();
+        broadcast.announce().unwrap();
+        Self { tracks, started: Instant::now(), next: 0, _broadcast: broadcast }
+    }
+
+    /// Sends an epoch file in pieces.
+    pub(crate) fn send(&mut self, file: &Bytes) {
+        let mut group = self.tracks[1].group(self.next).unwrap();
+        self.next += 1;
+        let at = MediaTime::from_duration(self.started.elapsed());
+        group.write(at, Bytes::copy_from_slice(&(file.len() as u32).to_be_bytes())).unwrap();
+        file.chunks(1000).for_each(|part| group.write(at, Bytes::copy_from_slice(part)).unwrap());
+        group.finish();
     }
 }
 

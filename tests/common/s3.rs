@@ -7,12 +7,13 @@ use s3s::auth::SimpleAuth;
 use s3s::service::S3ServiceBuilder;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 pub(crate) struct S3 {
     address: SocketAddr,
-    failing: Arc<AtomicBool>,
+    /// What is in the paths that fail.
+    failing: Arc<Mutex<Option<&'static str>>>,
     /// Requests that were answered with 500.
     pub(crate) refused: Arc<AtomicUsize>,
     task: tokio::task::JoinHandle<()>,
@@ -30,14 +31,16 @@ impl S3 {
         let service = builder.build();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (failing, refused) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let (failing, refused) = (Arc::new(Mutex::new(None)), Arc::new(AtomicUsize::new(0)));
         let (fails, counts) = (failing.clone(), refused.clone());
         let task = tokio::spawn(async move {
             loop {
                 let (socket, _) = listener.accept().await.unwrap();
                 let (service, fails, counts) = (service.clone(), fails.clone(), counts.clone());
                 let front = hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
-                    let (service, fails) = (service.clone(), fails.load(Ordering::Relaxed));
+                    let failing: Option<&str> = *fails.lock().unwrap();
+                    let service = service.clone();
+                    let fails = failing.is_some_and(|part| request.uri().path().contains(part));
                     counts.fetch_add(fails.into(), Ordering::Relaxed);
                     async move {
                         if fails {
@@ -74,7 +77,12 @@ impl S3 {
     }
 
     pub(crate) fn fail(&self, failing: bool) {
-        self.failing.store(failing, Ordering::Relaxed);
+        *self.failing.lock().unwrap() = failing.then_some("");
+    }
+
+    /// Only what has `part` in its path fails.
+    pub(crate) fn fail_at(&self, part: &'static str) {
+        *self.failing.lock().unwrap() = Some(part);
     }
 }
 

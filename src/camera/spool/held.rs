@@ -23,7 +23,7 @@ impl EpochId {
 /// How much is held.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
-    /// Epochs in memory before one counts as overdue: then it goes to the disk, or, where there is none, is lost.
+    /// Epochs that were sealed after one before it goes to the disk, or, where there is none, epochs in memory before the oldest is lost.
     pub(super) ring_epochs: usize,
     /// Bytes in memory, what waits for the disk among them.
     pub(super) ring_bytes: u64,
@@ -103,7 +103,7 @@ pub(super) struct Held {
 
 /// Numbers of what was found at the start are below: it is older than all that is sealed now.
 const FIRST_SEALED: u64 = 1 << 48;
-/// Epochs after which one that came over this very connection and was not confirmed is sent again. A recorder that keeps only what is named
+/// Epochs after which one, whatever became of these, that came over this very connection and was not confirmed is sent again. A recorder that keeps only what is named
 /// takes 16 s, eight epochs, to know that it does not want one.
 const OVERDUE: usize = 10;
 /// Wait before anything is sent to a hub that did not confirm the last: doubled each time.
@@ -216,11 +216,11 @@ impl Held {
     /// The next epoch that should go to the disk: all of them without a connection or `at_end`, else what is overdue. The oldest first.
     pub(super) fn poll_write(&mut self, when: When) -> Option<EpochFile> {
         self.limits.disk_bytes?;
-        let is_over = self.memory.len() > self.limits.ring_epochs || self.memory_bytes > self.limits.ring_bytes / 2;
+        let number = *self.memory.first()?;
+        let is_over = self.is_older(number, self.limits.ring_epochs) || self.memory_bytes > self.limits.ring_bytes / 2;
         if self.link.is_some() && when == When::Running && !is_over {
             return None;
         }
-        let number = *self.memory.first()?;
         let kept = self.epochs.get_mut(&number)?;
         let (Place::Memory(file) | Place::Writing(file)) = &kept.place else { return None };
         let file = file.clone();
@@ -228,9 +228,18 @@ impl Held {
         Some(*file)
     }
 
+    /// Whether an epoch is none of the newest `epochs` that were sealed, confirmed or not.
+    fn is_older(&self, number: u64, epochs: usize) -> bool {
+        number.saturating_add(epochs as u64) < self.next
+    }
+
     /// Lets the oldest on the disk go until `bytes` more fit. Gives whether they do.
     pub(super) fn make_room(&mut self, bytes: u64) -> Room {
         let limit = self.limits.disk_bytes.unwrap_or(0);
+        if bytes > limit {
+            // Letting all of it go would not do.
+            return Room::None;
+        }
         while self.disk_bytes.saturating_add(bytes) > limit {
             if self.drop_oldest() == Room::None {
                 return Room::None;
@@ -303,10 +312,9 @@ impl Held {
         if self.offered.is_some() || self.link.is_none() || now < self.paused_until {
             return None;
         }
-        let overdue = self.memory.iter().rev().nth(OVERDUE).copied();
         let is_due = |number: u64, kept: &Kept| {
             let of_before = matches!(kept.place, Place::Disk(_)) || kept.link != self.link;
-            (of_before || overdue.is_some_and(|overdue| number <= overdue)) && kept.not_before <= now
+            (of_before || self.is_older(number, OVERDUE)) && kept.not_before <= now
         };
         let (number, kept) = self.epochs.iter().find(|(number, kept)| is_due(**number, kept))?;
         let source = match &kept.place {

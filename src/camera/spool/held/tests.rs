@@ -93,6 +93,33 @@ fn what_is_overdue_on_a_line_that_holds_is_written_and_sent_again() {
 }
 
 #[test]
+fn one_epoch_that_did_not_arrive_is_overdue_by_its_number_though_all_others_were_confirmed() {
+    let mut held = Held::new(limits(Some(1 << 20)));
+    held.handle_link(Some(1));
+    for n in 0..16 {
+        held.handle_sealed(file(n));
+        let now = (write(&mut held, When::Running), offered(&mut held, T0));
+        assert_eq!(now, (None, (n == 15).then_some(5)), "at epoch {n}");
+        (n != 5).then(|| held.handle_confirmed(id(n)));
+    }
+    held.handle_unconfirmed(T0);
+    for n in 16..18 {
+        held.handle_sealed(file(n));
+        held.handle_confirmed(id(n));
+        assert_eq!(write(&mut held, When::Running), (n == 17).then_some(5), "at epoch {n}");
+    }
+    assert_eq!((write(&mut held, When::Running), held.look()), (None, (0, 1, entry(5).bytes)));
+}
+
+#[test]
+fn one_that_is_larger_than_the_disk_may_be_costs_nothing_that_is_on_it() {
+    let mut held = Held::new(limits(Some(3 * entry(0).bytes)));
+    (0..3).for_each(|n| held.handle_found(entry(n)));
+    assert_eq!(held.make_room(3 * entry(0).bytes + 1), Room::None);
+    assert_eq!((held.counts().dropped, held.look().1), (0, 3));
+}
+
+#[test]
 fn a_full_disk_lets_the_oldest_go_and_counts_them() {
     let each = entry(0).bytes;
     let mut held = Held::new(limits(Some(3 * each + 1)));
