@@ -303,7 +303,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 
 /// What a camera is to be given.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum News {
+pub(super) enum News {
     /// A list: the camera's next session states it.
     List,
     /// A rotation: a new session begins when the camera has taken it.
@@ -311,7 +311,7 @@ enum News {
 }
 
 /// Brings what is new to every camera that is there.
-async fn deliver(vault: &Vault, news: News) -> Result<(), Failure> {
+pub(super) async fn deliver(vault: &Vault, news: News) -> Result<(), Failure> {
     let Some(home) = vault.home() else { return Ok(()) };
     let version = home.lists().newest().version();
     for camera in vault.cameras() {

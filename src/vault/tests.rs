@@ -237,3 +237,17 @@ fn a_key_is_changed_every_week_and_deleted_only_when_somebody_said_so() {
 fn seed() -> Seed {
     Seed::from_os_random([4; 32])
 }
+
+#[test]
+fn a_link_has_the_keys_from_before_the_newest_first() {
+    let folder = Folder::new("link");
+    let mut vault = folder.vault();
+    vault.list_for_pairing(&name("Laptop"), [1; 16], 5).unwrap();
+    vault.add_camera(camera(), 6).unwrap();
+    for n in 0..60 {
+        vault.rotate([n; 32], 7 + u64::from(n)).unwrap();
+    }
+    let link = vault.watch_link(&Alias::front_door()).unwrap();
+    let seeds: Vec<u8> = link.devices().unwrap().iter().map(|key| key.seed()[0]).collect();
+    assert_eq!(seeds, (7..60).rev().collect::<Vec<u8>>(), "the newest, and 52 before it");
+}
