@@ -85,6 +85,15 @@ impl WatchLinks {
     }
 }
 
+impl IntoIterator for WatchLinks {
+    type Item = WatchLink;
+    type IntoIter = std::vec::IntoIter<WatchLink>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
 impl From<WatchLink> for WatchLinks {
     fn from(link: WatchLink) -> Self {
         Self(vec![link])

@@ -9,6 +9,7 @@ mod generations;
 mod home;
 mod join;
 mod journal;
+mod recover;
 #[cfg(test)]
 mod tests;
 mod upkeep;
@@ -17,6 +18,7 @@ pub use cameras::PairedCamera;
 pub use error::VaultError;
 pub use home::{Home, RecordRefused};
 pub use join::Joined;
+pub use recover::{Before, Recovering, RecoveryRefused, check_words};
 pub use upkeep::{KEY_LIFE, Upkeep};
 
 use crate::link::{Alias, HubLink, MOST_RETIRED, WatchLink};
