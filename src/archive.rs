@@ -125,8 +125,7 @@ impl Archive {
     /// # Errors
     /// If the hub is not reached, refuses, or keeps nothing of the camera.
     pub async fn connect(link: &WatchLink) -> Result<Self, ArchiveError> {
-        let keys = vec![DeviceKey::from_seed(*link.device)?];
-        Self::dial(&link.dial(), &link.camera.to_string(), link.identity, keys).await
+        Self::dial(&link.dial(), &link.camera.to_string(), link.identity, link.devices()?).await
     }
 
     /// Connects to a hub. `camera` is the name and `identity` the identity key of the camera; every key is tried on every session.

@@ -24,6 +24,7 @@ pub mod links;
 pub mod page;
 pub mod pairing;
 pub mod recorder;
+pub mod recovery;
 pub mod report;
 pub mod sensor;
 pub mod state;

@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use doorframe_transport::identity::VerifyingKey;
+use doorframe_transport::identity::{BadKey, DeviceKey, VerifyingKey};
 use doorframe_transport::moq::{Dial, Trust};
 use std::collections::HashMap;
 use std::fmt;
@@ -95,7 +95,12 @@ pub struct WatchLink {
     pub identity: VerifyingKey,
     /// Seed of the viewer's device key.
     pub device: Zeroizing<[u8; 32]>,
+    /// Seeds of the keys that the device had before, the newest first, up to [`MOST_RETIRED`]: older sessions are sealed to them.
+    pub retired: Vec<Zeroizing<[u8; 32]>>,
 }
+
+/// Retired keys in a link at most: those of a year, at one a week.
+pub const MOST_RETIRED: usize = 52;
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
@@ -180,12 +185,29 @@ impl HubLink {
 }
 
 impl WatchLink {
+    /// Keys that open what is sealed to the viewer's device, the newest first.
+    ///
+    /// # Errors
+    /// [`BadKey`] if one is none.
+    pub fn devices(&self) -> Result<Vec<DeviceKey>, BadKey> {
+        std::iter::once(&self.device).chain(&self.retired).map(|seed| DeviceKey::from_seed(**seed)).collect()
+    }
+
     /// How to reach the hub.
     pub fn dial(&self) -> Dial {
         let mut url = self.hub.clone();
         url.query_pairs_mut().append_pair("jwt", &self.token);
         Dial { url, trust: self.trust.clone() }
     }
+}
+
+/// Seeds with `.` between.
+fn seeds(text: &str) -> Result<Vec<Zeroizing<[u8; 32]>>, LinkError> {
+    if text.split('.').count() > MOST_RETIRED {
+        return Err(LinkError::Bad("retired keys: there are more than 52"));
+    }
+    let seed = |text| unbase64(text).map(Zeroizing::new).ok_or(LinkError::Bad("retired keys"));
+    text.split('.').map(seed).collect()
 }
 
 impl FromStr for WatchLink {
@@ -209,6 +231,7 @@ impl FromStr for WatchLink {
         }
         let identity = unbase64(field("identity", "camera identity")?).ok_or(LinkError::Bad("camera identity"))?;
         let device = unbase64(field("device", "device key")?).ok_or(LinkError::Bad("device key"))?;
+        let retired = fields.get("retired").map_or(Ok(Vec::new()), |text| seeds(text));
         let link = Self {
             hub,
             trust: trust(&fields)?,
@@ -216,6 +239,7 @@ impl FromStr for WatchLink {
             camera: field("camera", "camera")?.parse().map_err(|_| LinkError::Bad("camera name"))?,
             identity: VerifyingKey(identity),
             device: Zeroizing::new(device),
+            retired: retired?,
             page: None,
         };
         url.set_fragment(None);
@@ -248,8 +272,13 @@ impl WatchLink {
             fields.append_pair("token", &self.token);
         }
         fields.append_pair("camera", &self.camera.0).append_pair("identity", &URL_SAFE_NO_PAD.encode(self.identity.0));
-        if before.is_none_or(|before| before.device != self.device) {
+        if before.is_none_or(|before| before.device != self.device || before.retired != self.retired) {
             fields.append_pair("device", &URL_SAFE_NO_PAD.encode(self.device.as_slice()));
+            let retired = self.retired.iter().take(MOST_RETIRED).map(|seed| URL_SAFE_NO_PAD.encode(seed.as_slice()));
+            let retired = Zeroizing::new(retired.collect::<Vec<_>>().join("."));
+            if !retired.is_empty() {
+                fields.append_pair("retired", &retired);
+            }
         }
         fields.finish()
     }
@@ -274,6 +303,7 @@ mod tests {
             camera: "front-door".parse().unwrap(),
             identity: VerifyingKey([1; 32]),
             device: Zeroizing::new([2; 32]),
+            retired: Vec::new(),
         }
     }
 
@@ -287,6 +317,23 @@ mod tests {
         url.query_pairs_mut().append_pair("jwt", "x.y");
         let hub = HubLink { dial: Dial { url, trust: Trust::Pinned([7; 32]) }, watch_token: "z".into() };
         assert_eq!(hub.to_string().parse(), Ok(hub));
+    }
+
+    #[test]
+    fn keys_that_a_device_had_before_are_in_its_link_newest_first() {
+        let retired = [3, 4].map(|seed| Zeroizing::new([seed; 32])).to_vec();
+        let link = WatchLink { retired, ..watch() };
+        let text = link.to_string();
+        assert_eq!(text.parse(), Ok(link.clone()));
+        let seeds: Vec<u8> = link.devices().unwrap().iter().map(|key| key.seed()[0]).collect();
+        assert_eq!(seeds, [2, 3, 4]);
+        assert!(text.starts_with(&watch().to_string()), "an older program reads what it knows: {text}");
+        let cut = text[..text.len() - 5].parse::<WatchLink>();
+        assert_eq!(cut, Err(LinkError::Bad("retired keys")));
+        let many = WatchLink { retired: vec![Zeroizing::new([5; 32]); MOST_RETIRED + 3], ..watch() }.to_string();
+        assert_eq!(many.parse::<WatchLink>().unwrap().retired.len(), MOST_RETIRED);
+        let more = format!("{many}.{}", URL_SAFE_NO_PAD.encode([5; 32])).parse::<WatchLink>();
+        assert!(more.unwrap_err().to_string().contains("more than 52"));
     }
 
     #[test]

@@ -85,6 +85,15 @@ impl WatchLinks {
     }
 }
 
+impl IntoIterator for WatchLinks {
+    type Item = WatchLink;
+    type IntoIter = std::vec::IntoIter<WatchLink>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
 impl From<WatchLink> for WatchLinks {
     fn from(link: WatchLink) -> Self {
         Self(vec![link])
@@ -114,15 +123,18 @@ impl FromStr for WatchLinks {
     }
 }
 
-/// Fields of `before` that `part` leaves out. With a hub of its own, hub, certificate and token are its own.
+/// Fields of `before` that `part` leaves out. With a hub of its own, hub, certificate and token are its own; with a device
+/// key of its own, so are those before it.
 fn inherited(before: &WatchLink, part: &str) -> String {
     let names: Vec<_> = url::form_urlencoded::parse(part.as_bytes()).map(|(name, _)| name).collect();
     let has = |wanted: &str| names.iter().any(|name| name == wanted);
     let whole = before.fragment(None);
     let of_hub = |name: &str| matches!(name, "hub" | "cert" | "token");
+    let of_device = |name: &str| matches!(name, "device" | "retired");
     let mut out = url::form_urlencoded::Serializer::new(String::new());
     for (name, value) in url::form_urlencoded::parse(whole.as_bytes()) {
-        let is_there = matches!(&*name, "camera" | "identity") || has(&name) || (of_hub(&name) && has("hub"));
+        let is_its_own = (of_hub(&name) && has("hub")) || (of_device(&name) && has("device"));
+        let is_there = matches!(&*name, "camera" | "identity") || has(&name) || is_its_own;
         if !is_there {
             out.append_pair(&name, &value);
         }
@@ -166,6 +178,7 @@ mod tests {
             camera: camera.parse().unwrap(),
             identity: VerifyingKey([camera.len() as u8; 32]),
             device: Zeroizing::new([device; 32]),
+            retired: Vec::new(),
         }
     }
 
@@ -184,6 +197,19 @@ mod tests {
         assert!(back.starts_with("camera=back&identity=") && !back.contains("device"), "{back}");
         assert!(!barn.contains("cert=") && barn.contains("token="), "{barn}");
         assert!(gate.contains("cert=") && gate.contains("device="), "{gate}");
+    }
+
+    #[test]
+    fn retired_keys_stand_once_and_are_not_those_of_another_device() {
+        let retired = vec![Zeroizing::new([7; 32]), Zeroizing::new([8; 32])];
+        let before = |link: WatchLink| WatchLink { retired: retired.clone(), ..link };
+        let all =
+            vec![before(link("a", HOME, 2)), before(link("bb", HOME, 2)), link("ccc", HOME, 2), link("dddd", HOME, 3)];
+        let links = WatchLinks::new(all).unwrap();
+        let text = links.to_string();
+        assert_eq!(text.parse(), Ok(links));
+        assert_eq!(text.matches("retired=").count(), 1, "{text}");
+        assert_eq!(text.matches("device=").count(), 3, "{text}");
     }
 
     #[test]

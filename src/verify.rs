@@ -5,7 +5,7 @@ use crate::bundle::{self, BundleFileError};
 use crate::export::{Proof, ProofRefused, proof_path, sha256_of_file};
 use crate::link::WatchLink;
 use doorframe_transport::bundle::MAX_BUNDLE;
-use doorframe_transport::identity::{BadKey, DeviceKey, VerifyingKey};
+use doorframe_transport::identity::{BadKey, VerifyingKey};
 use doorframe_transport::keys::{Epoch, SessionId};
 use doorframe_transport::manifest::{SessionFacts, SessionManifest};
 use doorframe_transport::recorded::{SpanCheck, SpanVerdict};
@@ -216,7 +216,7 @@ async fn store(folder: &Path, link: Option<&WatchLink>) -> Result<Findings, Veri
         }
         let mut archive = match link {
             Some(link) => {
-                let keys = vec![DeviceKey::from_seed(*link.device)?];
+                let keys = link.devices()?;
                 Some(Archive::open_folder(folder, shelf.as_str(), link.identity, keys).await?)
             }
             None => None,

@@ -213,7 +213,7 @@ impl Viewer {
             Some(Own { home, retired, again, keep }) => {
                 (machine.with_retired(retired), Some(Watched::new(home, again, keep)))
             }
-            None => (machine, None),
+            None => (machine.with_retired(link.devices()?.into_iter().skip(1).collect()), None),
         };
 
         let endpoint = client_endpoint()?;

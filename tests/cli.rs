@@ -309,6 +309,45 @@ fn link(output: impl std::io::Read + Send + 'static, start: &str) -> String {
     line[line.find(start).unwrap()..].trim_end_matches('\'').to_owned()
 }
 
+/// Makes the newest of a device's X-Wing keys some days older than it is.
+fn make_older(keys: &Path, days: u64) {
+    let mut bytes = std::fs::read(keys).unwrap();
+    let content = bytes.len() - 32;
+    // Of the last entry, `u32 number ‖ u64 made ‖ u64 retired ‖ seed`.
+    let made = content - 32 - 8 - 8;
+    let then = u64::from_be_bytes(bytes[made..made + 8].try_into().unwrap()) - days * 86_400_000_000;
+    bytes[made..made + 8].copy_from_slice(&then.to_be_bytes());
+    let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &bytes[..content]);
+    bytes[content..].copy_from_slice(hash.as_ref());
+    std::fs::write(keys, bytes).unwrap();
+}
+
+/// Runs the program with `typed` on its standard input.
+fn doorframe_with(arguments: &[&str], typed: &str) -> Output {
+    use std::io::Write as _;
+    let piped = std::process::Stdio::piped;
+    let mut child = Command::new(env!("CARGO_BIN_EXE_doorframe"))
+        .args(arguments)
+        .stdin(piped())
+        .stdout(piped())
+        .stderr(piped())
+        .spawn()
+        .unwrap();
+    // A program that has seen enough has ended.
+    let _written = child.stdin.take().unwrap().write_all(typed.as_bytes());
+    child.wait_with_output().unwrap()
+}
+
+/// The words and the lines that were printed when a recovery key was drawn.
+fn paper(printed: &str) -> (String, Vec<String>) {
+    let indented = || printed.lines().filter_map(|line| line.strip_prefix("    "));
+    let is_word = |word: &str| word.len() > 2 && word.bytes().all(|b| b.is_ascii_lowercase());
+    let of_words = indented().filter(|line| line.split_whitespace().count() == 6);
+    let words: Vec<&str> = of_words.flat_map(str::split_whitespace).filter(|word| is_word(word)).collect();
+    let lines = indented().filter(|line| line.starts_with("doorframe://home#"));
+    (words.join(" "), lines.map(str::to_owned).collect())
+}
+
 /// Ends a program with the test, also one that fails.
 struct Running(std::process::Child);
 
@@ -389,4 +428,93 @@ fn a_home_from_its_first_pairing_to_a_device_that_was_removed() {
     assert!(told.contains("not on the camera's device list"), "{told}");
     let listed = said(&["devices", "--state", &laptop]);
     assert!(listed.contains("device list 3") && listed.contains("Laptop") && !listed.contains("Phone"), "{listed}");
+}
+
+#[test]
+fn a_laptop_that_was_lost_is_replaced_by_the_words_on_paper() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cli-recover");
+    let _none = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+    let of = |output: Output, what: &[&str]| {
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{what:?}: {errors}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let said = |arguments: &[&str]| of(doorframe(arguments), arguments);
+    let refused = |arguments: &[&str], typed: &str| {
+        let output = doorframe_with(arguments, typed);
+        assert!(!output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let (hub, camera, laptop, new) = (path("hub"), path("camera"), path("laptop"), path("new"));
+    let (_hub, output) = start(&["hub", "--listen", "127.0.0.1:0", "--state", &hub, "--record", &path("recordings")]);
+    let hub = link(output, "https://");
+    let source = ["--pair", "--pair-listen", "127.0.0.1:0", "--source", "pattern:320x240@30"];
+    let (_camera, output) = start(&[["camera", "--state", &camera].as_slice(), &source].concat());
+    let scanned = link(output, "doorframe://pair");
+    said(&["pair", &scanned, "--hub", &hub, "--state", &laptop, "--name", "Laptop"]);
+    let drawn = said(&["devices", "--state", &laptop, "recovery", "--expires", "30d"]);
+    assert!(drawn.contains("becomes an owner") && drawn.contains("by device list 2 now"), "{drawn}");
+    let (words, lines) = paper(&drawn);
+    assert_eq!((words.split(' ').count(), lines.len()), (24, 1), "{drawn}");
+    assert!(!lines[0].contains("device="), "nothing that opens a picture: {lines:?}");
+    assert!(said(&["devices", "--state", &laptop, "links"]).contains(&lines[0]));
+    // Something is recorded that is sealed to the words, and the laptop is gone.
+    let watch = |state: &str| doorframe(&["watch", "front-door", "--state", state, "--seconds", "5"]);
+    assert!(watch(&laptop).status.success());
+
+    let lost = std::time::Instant::now();
+    let recover = ["recover", "--state", &new, "--name", "Phone", "--link", &lines[0], "--remove", "Laptop"];
+    let slip = words.split_once(' ').unwrap().1;
+    let error = refused(&recover, &format!("doorfrme {slip}"));
+    assert!(error.starts_with("error: word 1 is not one of the 2048"), "{error}");
+    assert!(refused(&recover[..5], &words).contains("where is a camera of the home?"));
+    let others = "all hour make first leader extend hole alien behind guard gospel lava path output census museum junior \
+                  mass reopen famous sing advance salt reform";
+    let error = refused(&recover, others);
+    assert!(error.contains("seals nothing to these words"), "{error}");
+    let wrong = ["recover", "--state", &new, "--link", &lines[0], "--remove", "Labtop"];
+    let error = refused(&wrong, &words);
+    assert!(error.contains("On the list are: Laptop (owner, "), "{error}");
+    // The certificate that the line names is of some weeks ago; what the hub prints now helps.
+    let cert = lines[0].split_once("cert=").unwrap().1.split('&').next().unwrap();
+    let stale = lines[0].replace(cert, &"0".repeat(64));
+    let recover = ["recover", "--state", &new, "--name", "Phone", "--link", &stale, "--remove", "Laptop"];
+    let error = refused(&recover, &words);
+    assert!(error.contains("give the link that it prints now with --hub"), "{error}");
+    let recover = [recover.as_slice(), &["--hub", &hub]].concat();
+    let typed = format!("{}\n", words.to_uppercase().replacen(' ', "\n\t ", 5));
+    let recovered = of(doorframe_with(&recover, &typed), &recover);
+    for words in ["an owner of the home now, by device list 3", "Laptop", "was removed", "seals by device list 3 now"] {
+        assert!(recovered.contains(words), "no {words:?} in {recovered}");
+    }
+    assert!(watch(&new).status.success());
+    assert!(!watch(&laptop).status.success(), "the lost one opens nothing any more");
+    let listed = said(&["devices", "--state", &new]);
+    assert!(listed.contains("device list 3") && listed.contains("Phone") && listed.contains("recovery"), "{listed}");
+    assert!(!listed.contains("Laptop"), "{listed}");
+    let grants = said(&["grants", "--state", &new, "--all"]);
+    assert!(grants.contains("signed by the recovery key"), "{grants}");
+
+    // What was recorded before this device was on the list plays.
+    let saved = path("old.h264");
+    let before = format!("{}s", lost.elapsed().as_secs() + 1);
+    let play = ["play", "front-door", "--state", &new, "--from", "10m", "--to", &before, "--save", &saved];
+    let played = said(&play);
+    assert!(std::fs::metadata(&saved).unwrap().len() > 10_000, "{played}");
+
+    // A week later reading recordings changes the key as watching does, and the page's link has those before it.
+    make_older(&folder.join("new").join("device-keys"), 8);
+    let rotated = said(&["list", "front-door", "--state", &new]);
+    assert!(rotated.contains("a new key, generation 2") && rotated.contains("by device list 3 now"), "{rotated}");
+    assert!(said(&play).contains("Playing front-door"));
+    let (_page, output) = start(&["page", "--state", &new, "--no-open", "--page-port", "0"]);
+    let shown = link(output, "http://127.0.0.1");
+    let retired = shown.split_once("retired=").unwrap().1;
+    assert_eq!(retired.split('.').count(), 2, "its first, and that of the words");
+    assert!(watch(&new).status.success());
+
+    let again = refused(&["recover", "--state", &new], &words);
+    assert!(again.contains("an owner of its home already"), "{again}");
 }

@@ -11,14 +11,17 @@ use base64::Engine as _;
 use chromium::Chromium;
 use common::{PATIENCE, config, hub, watch_link};
 use doorframe::camera::Camera;
+use doorframe::link::WatchLink;
 use doorframe::page::Page;
 use doorframe::recorder::{Recorder, RecorderConfig};
 use doorframe::sensor::Clock;
+use doorframe::transport::identity::DeviceKey;
 use doorframe::transport::store::{Patience, Place, Store};
 use doorframe::wall_us;
 use serde_json::Value;
 use std::path::Path;
 use std::time::Instant;
+use zeroize::Zeroizing;
 
 /// A key on the bar, or on the page.
 fn press(browser: &mut Chromium, on: &str, key: &str) {
@@ -113,4 +116,66 @@ async fn a_browser_goes_back_in_time_and_to_live_again() {
     .unwrap();
     let last = recorder.stop().await;
     assert_eq!((last.lost, last.failures), (0, 0), "{last:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_browser_opens_live_and_recorded_what_was_sealed_before_its_device_changed_its_key() {
+    let Some(program) = chromium::find() else {
+        assert!(std::env::var_os("CI").is_none(), "CI has to install Chromium");
+        return println!("SKIPPED: no Chromium on this machine; install the package chromium to run this test");
+    };
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("timeline-rotated");
+    let _none = std::fs::remove_dir_all(&folder);
+    let hub = hub();
+    let link = hub.link().unwrap();
+    let store = Store::open(&Place::Folder(folder), Patience::default()).await.unwrap();
+    let recorder = Recorder::start(&hub, store, RecorderConfig::default()).unwrap();
+    let page = Page::serve(0).await.unwrap();
+    let newest = DeviceKey::from_seed([44; 32]).unwrap();
+    let old = WatchLink { page: Some(page.url().clone()), ..watch_link(&link) };
+    let rotated = WatchLink { device: Zeroizing::new([44; 32]), retired: vec![old.device.clone()], ..old.clone() };
+    let before = config("clip:assets/door_720p30.264");
+    let mut after = config("clip:assets/door_720p30.264");
+    after.devices = vec![newest.public().clone()];
+    after.boot = 1;
+    // It has not heard of the newest key yet.
+    let camera = Camera::start(before, link.clone(), Clock::new(Instant::now())).unwrap();
+
+    tokio::task::spawn_blocking(move || {
+        let mut browser = Chromium::open(&program, &rotated.to_string(), 1260, 800, true);
+        let recorded = |s: &Value| Some(s["tape"]["span"][1].as_f64()? - s["tape"]["span"][0].as_f64()?);
+        let long = |s: &Value| recorded(s).is_some_and(|ms| ms > 12_000.0) && s["state"] == "live";
+        let first = browser.wait("live pictures by the key from before", PATIENCE, long);
+        camera.stop().unwrap();
+        let changed = wall_us() as f64 / 1_000.0;
+        let _camera = Camera::start(after, link, Clock::new(Instant::now())).unwrap();
+        let next = |s: &Value| s["state"] == "live" && s["session"] != first["session"];
+        let live = browser.wait("live pictures by the newest key", PATIENCE, next);
+        assert_eq!(live["alarms"], 0, "{live}");
+        browser.evaluate("document.getElementById('zoom-minutes').click()");
+        let started = Instant::now();
+        let past = loop {
+            let seen = browser.statistics();
+            if seen["state"] == "recorded" && number(&seen, "filmed") < changed {
+                break seen;
+            }
+            assert!(started.elapsed() < PATIENCE, "no picture from before the key was changed: {seen}");
+            // Between the two sessions there is nothing, and a step that ends too near to now is live again.
+            let mode = seen["tape"]["mode"].as_str();
+            if matches!(mode, Some("idle" | "gap")) || number(&seen, "at") > changed {
+                press(&mut browser, "bar", "ArrowLeft");
+            }
+            std::thread::sleep(std::time::Duration::from_millis(300));
+        };
+        assert_eq!(past["alarms"], 0, "{past}");
+        drop(browser);
+
+        // A link from before opens the past alone, and the page says what to do.
+        let mut stale = Chromium::open(&program, &old.to_string(), 1240, 800, true);
+        let told = stale.wait("word that the key is an old one", PATIENCE, |s| s["state"] == "wrong-device");
+        assert!(told["message"].as_str().is_some_and(|words| words.contains("run “doorframe page” again")), "{told}");
+    })
+    .await
+    .unwrap();
+    recorder.stop().await;
 }

@@ -123,6 +123,7 @@ impl CameraCommand {
                     camera: self.camera.name.clone(),
                     identity: identity.verifying_key(),
                     device: Zeroizing::new(*owner.seed()),
+                    retired: Vec::new(),
                 };
                 println!("  Watch it in a browser with:\n\n    doorframe page '{watch}'\n");
                 println!(

@@ -46,6 +46,7 @@ impl Demo {
             camera: self.camera.name.clone(),
             identity: identity.verifying_key(),
             device: Zeroizing::new(*device.seed()),
+            retired: Vec::new(),
         };
         let measure = self.report.seconds.is_some() || self.report.report.is_some();
         let references = measure.then(|| Arc::new(References::default()));

@@ -4,6 +4,7 @@ use super::Failure;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::{Args, Subcommand};
+use doorframe::recovery::HomeLink;
 use doorframe::state::{StateDir, random32};
 use doorframe::transport::devices::{Change, Device, DeviceName, Expiry, RecoveryKey, Role};
 use doorframe::transport::identity::{DevicePublicKey, VerifyingKey};
@@ -80,7 +81,10 @@ enum Deed {
         #[arg(value_parser = parse_life)]
         time: Life,
     },
-    /// Put a recovery key on the list: 24 words for paper, shown this once.
+    /// Print what to keep with a recovery key: where each camera is, for those that came since it was drawn. It opens no picture.
+    Links,
+    /// Put a recovery key on the list: 24 words for paper, shown this once. They open what is filmed from then on, and sign: who has them
+    /// can make a new device an owner, with doorframe recover.
     Recovery {
         /// Until when they are good: 30d, or never.
         #[arg(long, value_name = "TIME", value_parser = parse_life)]
@@ -150,6 +154,10 @@ impl DevicesCommand {
                 println!("{}", card(&vault));
                 return Ok(());
             }
+            Some(Deed::Links) => {
+                print_links(&vault);
+                return Ok(());
+            }
             Some(Deed::Add { card, name, role, expires, out }) => {
                 let (signer, public, generation) = read_card(&card)?;
                 let device = Device { role, signer, public, generation, expiry: expires.expiry(wall), name };
@@ -213,11 +221,15 @@ impl DevicesCommand {
                     Ok(())
                 });
                 if changes.is_ok() {
-                    println!("Write these words down. They open what your devices can, and are shown this once:\n");
+                    println!(
+                        "Write these words down; they are shown this once. They open what is filmed from now on, and with them"
+                    );
+                    println!("a new device becomes an owner (doorframe recover). Whoever finds them can do both:\n");
                     for (i, word) in key.words().split(' ').enumerate() {
                         print!("{}{word:<10}", if i % 6 == 0 { "\n    " } else { "" });
                     }
                     println!("\n");
+                    print_links(&vault);
                 }
                 changes
             }
@@ -234,6 +246,18 @@ impl DevicesCommand {
             None => Ok(()),
         }
     }
+}
+
+/// Where each camera is: what the words on paper need beside them.
+fn print_links(vault: &Vault) {
+    println!(
+        "Keep these lines too, as a file, a photo or a mail to yourself: they say where your cameras are and open no picture.\n"
+    );
+    vault.cameras().for_each(|camera| println!("    {}", HomeLink(camera.clone())));
+    println!("\n  After another camera was paired: doorframe devices links");
+    println!(
+        "  Where the hub's certificate is its own, which lasts some 10 days, recovering needs the link that it prints then, too.\n"
+    );
 }
 
 /// Writes what a device needs that was put on the list.
@@ -310,7 +334,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 
 /// What a camera is to be given.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum News {
+pub(super) enum News {
     /// A list: the camera's next session states it.
     List,
     /// A rotation: a new session begins when the camera has taken it.
@@ -318,7 +342,7 @@ enum News {
 }
 
 /// Brings what is new to every camera that is there.
-async fn deliver(vault: &Vault, news: News) -> Result<(), Failure> {
+pub(super) async fn deliver(vault: &Vault, news: News) -> Result<(), Failure> {
     let Some(home) = vault.home() else { return Ok(()) };
     let ours = home.lists().newest().reference();
     for camera in vault.cameras() {

@@ -1,6 +1,7 @@
 //! Whose recordings, where they are, and who hands out some of them.
 
 use super::Failure;
+use super::devices::{News, deliver};
 use clap::Args;
 use doorframe::archive::Archive;
 use doorframe::bundle::signer_of;
@@ -60,6 +61,26 @@ impl StateArgs {
     }
 }
 
+/// What a vault does by itself whenever it is opened to watch or to read, told. Says whether this device has a new key.
+pub(super) fn upkeep(vault: &mut Vault) -> Result<Option<u32>, Failure> {
+    let done = vault.upkeep(wall_us()).map_err(Failure::of)?;
+    if let Some(generation) = done.rotated {
+        println!("  This device has a new key, generation {generation}: the one before was in use for a week.");
+    }
+    if done.forgotten > 0 {
+        println!("  Old keys deleted: {}, as `doorframe devices keep-keys` says.", done.forgotten);
+    }
+    Ok(done.rotated)
+}
+
+/// The same, where nothing after it brings the cameras a new key: this does.
+pub(super) async fn upkeep_and_deliver(vault: &mut Vault) -> Result<(), Failure> {
+    match upkeep(vault)? {
+        Some(_) => deliver(vault, News::Rotation).await,
+        None => Ok(()),
+    }
+}
+
 /// Recordings of one camera.
 pub(super) struct Opened {
     pub(super) camera: Alias,
@@ -85,7 +106,8 @@ impl PlaceArgs {
         let (link, keys, by_link) = match (name, &self.link) {
             (Some(name), None) => {
                 let none = || Failure::of(VaultError::NoCamera(name.clone()));
-                let vault = self.state.vault()?.ok_or_else(none)?;
+                let mut vault = self.state.vault()?.ok_or_else(none)?;
+                upkeep_and_deliver(&mut vault).await?;
                 // With the keys that were retired: older sessions are sealed to them.
                 (vault.watch_link(name).map_err(Failure::of)?, vault.devices(), None)
             }
@@ -93,7 +115,7 @@ impl PlaceArgs {
             (None, None) => return Err(Failure("of which camera? Give its name, or its --link".into())),
             (None, Some(link)) => {
                 let link: WatchLink = super::read_link(link)?;
-                let keys = vec![DeviceKey::from_seed(*link.device).map_err(Failure::of)?];
+                let keys = link.devices().map_err(Failure::of)?;
                 (link.clone(), keys, Some(link))
             }
         };

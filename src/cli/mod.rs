@@ -17,6 +17,7 @@ mod pair;
 mod play;
 mod protect;
 mod recordings;
+mod recover;
 mod save;
 mod status;
 mod verify;
@@ -66,6 +67,8 @@ enum Command {
     Pair(pair::PairCommand),
     /// Make this device one of a home's, by the invitation of an owner.
     Join(join::JoinCommand),
+    /// Make this device an owner by the recovery key: 24 words on paper, where all owners' devices were lost.
+    Recover(recover::RecoverCommand),
     /// Who may watch: show the home's devices, add and remove them.
     Devices(devices::DevicesCommand),
     /// Watch in this terminal: statistics, and the video saved to a file.
@@ -103,6 +106,7 @@ impl Command {
                 | Self::Page(_)
                 | Self::Pair(_)
                 | Self::Devices(_)
+                | Self::Recover(_)
                 | Self::List(_)
                 | Self::Play(_)
                 | Self::Export(_)
@@ -318,6 +322,7 @@ pub(crate) fn run() -> ExitCode {
             Command::Camera(camera) => camera.run().await,
             Command::Pair(pair) => pair.run().await,
             Command::Join(join) => join.run().await,
+            Command::Recover(recover) => recover.run().await,
             Command::Devices(devices) => devices.run().await,
             Command::Watch(watch) => watch.run().await,
             Command::Page(page) => page.run().await,

@@ -1,6 +1,6 @@
 //! `doorframe page`.
 
-use super::from::StateArgs;
+use super::from::{StateArgs, upkeep_and_deliver};
 use super::{Failure, status};
 use clap::Args;
 use doorframe::link::Alias;
@@ -67,7 +67,7 @@ impl PageCommand {
             std::io::stdin().read_line(&mut line).map_err(Failure::of)?;
             texts = line.trim().split(char::is_whitespace).map(Into::into).collect();
         }
-        let texts = watch_links(&self.state, texts)?;
+        let texts = watch_links(&self.state, texts).await?;
         let links = WatchLinks::join(texts.iter().map(|text| text.as_str())).map_err(Failure::of)?;
         let page = self.page.serve().await?;
         let link = links.at(page.url());
@@ -84,17 +84,19 @@ impl PageCommand {
 }
 
 /// Names as the links of those cameras, links as they are; of no names, all that were paired.
-fn watch_links(state: &StateArgs, texts: Vec<String>) -> Result<Vec<Zeroizing<String>>, Failure> {
+async fn watch_links(state: &StateArgs, texts: Vec<String>) -> Result<Vec<Zeroizing<String>>, Failure> {
     let is_name = |text: &String| text.parse::<Alias>().is_ok();
     if !texts.is_empty() && !texts.iter().any(is_name) {
         return Ok(texts.into_iter().map(Zeroizing::new).collect());
     }
-    let vault = state.vault()?.ok_or_else(|| {
+    let mut vault = state.vault()?.ok_or_else(|| {
         Failure(
             "no camera was paired with this device: give the link that a camera printed, or pair with `doorframe pair`"
                 .into(),
         )
     })?;
+    // The page itself brings the cameras nothing.
+    upkeep_and_deliver(&mut vault).await?;
     let of_name =
         |alias: &Alias| vault.watch_link(alias).map(|link| Zeroizing::new(link.to_string())).map_err(Failure::of);
     if texts.is_empty() {

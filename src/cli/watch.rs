@@ -8,7 +8,6 @@ use doorframe::report::Report;
 use doorframe::state::{StateDir, random32};
 use doorframe::vault::{Vault, VaultError};
 use doorframe::viewer::{NoSink, Own, Sink, Viewer};
-use doorframe::wall_us;
 use jiff::tz::TimeZone;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -70,13 +69,7 @@ impl Watch {
         if vault.camera(&alias).is_none() {
             return Ok(None);
         }
-        let done = vault.upkeep(wall_us()).map_err(Failure::of)?;
-        if let Some(generation) = done.rotated {
-            println!("  This device has a new key, generation {generation}: the one before was in use for a week.");
-        }
-        if done.forgotten > 0 {
-            println!("  Old keys deleted: {}, as `doorframe devices keep-keys` says.", done.forgotten);
-        }
+        super::from::upkeep(&mut vault)?;
         let link = vault.watch_link(&alias).map_err(Failure::of)?;
         let home = vault.home().ok_or_else(|| Failure::of(VaultError::NoHome))?.clone();
         let (reread, keeper) = (state.clone(), state);

@@ -32,7 +32,7 @@ impl PairedCamera {
         Self { alias, identity, hub, trust, token }
     }
 
-    /// All that a viewer needs whose X-Wing seed is `seed`.
+    /// All that a viewer needs whose X-Wing seed is `seed`. The keys that it had before are for who makes the link to add.
     pub fn watch_link(&self, seed: &[u8; 32]) -> WatchLink {
         WatchLink {
             page: None,
@@ -42,6 +42,7 @@ impl PairedCamera {
             camera: self.alias.clone(),
             identity: self.identity,
             device: Zeroizing::new(*seed),
+            retired: Vec::new(),
         }
     }
 }

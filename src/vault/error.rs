@@ -1,5 +1,6 @@
 //! What can be wrong with a vault.
 
+use super::recover::RecoveryRefused;
 use crate::link::Alias;
 use crate::state::{StateDir, StateError};
 use doorframe_transport::devices::{InvitationError, InvitationRefused, ListRefused, RotationRefused};
@@ -67,6 +68,9 @@ pub enum VaultError {
     /// A rotation that cannot be.
     #[error(transparent)]
     Rotation(#[from] RotationRefused),
+    /// Words that do not make this device an owner.
+    #[error(transparent)]
+    Recovery(#[from] RecoveryRefused),
     /// A key that the library refuses.
     #[error(transparent)]
     Key(#[from] BadKey),

@@ -9,7 +9,7 @@ const ENTRY: usize = 4 + 8 + 8 + 32;
 
 /// One of them.
 pub(super) struct Generation {
-    /// Grows by one with each.
+    /// Grows by one with each; 0: a recovery key's.
     pub(super) number: u32,
     /// When it was made, µs since 1970.
     pub(super) made_wall_us: u64,
@@ -70,6 +70,16 @@ impl Generations {
         }
         retired.push(copy(&self.newest, wall_us.max(1))?);
         Ok(Self { newest: Generation::new(number, seed, wall_us, 0)?, retired })
+    }
+
+    /// These and a key that was not this device's, retired `wall_us`: what is sealed to it opens here too. Only once.
+    pub(super) fn with_foreign(&self, seed: [u8; 32], wall_us: u64) -> Result<Self, BadKey> {
+        let copy =
+            |from: &Generation| Generation::new(from.number, *from.seed(), from.made_wall_us, from.retired_wall_us);
+        let kept = self.retired.iter().filter(|generation| *generation.seed() != seed);
+        let mut retired = kept.map(copy).collect::<Result<Vec<_>, _>>()?;
+        retired.push(Generation::new(0, seed, 0, wall_us.max(1))?);
+        Ok(Self { newest: copy(&self.newest)?, retired })
     }
 
     /// Lets go of those retired before `before`.

@@ -9,6 +9,7 @@ mod generations;
 mod home;
 mod join;
 mod journal;
+mod recover;
 #[cfg(test)]
 mod tests;
 mod upkeep;
@@ -17,9 +18,10 @@ pub use cameras::PairedCamera;
 pub use error::VaultError;
 pub use home::{Home, RecordRefused};
 pub use join::Joined;
+pub use recover::{Before, Recovering, RecoveryRefused, check_words};
 pub use upkeep::{KEY_LIFE, Upkeep};
 
-use crate::link::{Alias, HubLink, WatchLink};
+use crate::link::{Alias, HubLink, MOST_RETIRED, WatchLink};
 use crate::state::{StateDir, random32};
 use crate::wall_us;
 use cameras::Cameras;
@@ -121,13 +123,16 @@ impl Vault {
         self.cameras.iter()
     }
 
-    /// All that a viewer needs to watch a camera with this device's newest key.
+    /// All that a viewer needs to watch a camera with this device's keys: the newest, and of those before it the newest
+    /// [`MOST_RETIRED`](crate::link::MOST_RETIRED).
     ///
     /// # Errors
     /// [`VaultError::NoCamera`].
     pub fn watch_link(&self, alias: &Alias) -> Result<WatchLink, VaultError> {
         let camera = self.camera(alias).ok_or_else(|| VaultError::NoCamera(alias.clone()))?;
-        Ok(camera.watch_link(self.generations.newest().seed()))
+        let retired = self.devices().into_iter().skip(1).take(MOST_RETIRED);
+        let retired = retired.map(|key| Zeroizing::new(*key.seed())).collect();
+        Ok(WatchLink { retired, ..camera.watch_link(self.generations.newest().seed()) })
     }
 
     /// What this device did: granted, exported, changed.

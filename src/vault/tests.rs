@@ -1,4 +1,5 @@
 use super::*;
+use doorframe_transport::devices::RecoveryKey;
 use doorframe_transport::moq::{Dial, Trust};
 use doorframe_transport::seed::Seed;
 use std::fs;
@@ -241,4 +242,83 @@ fn a_key_is_changed_every_week_and_deleted_only_when_somebody_said_so() {
 
 fn seed() -> Seed {
     Seed::from_os_random([4; 32])
+}
+
+#[test]
+fn words_on_paper_make_a_new_device_an_owner_that_opens_what_was_sealed_to_them() {
+    let (folder, other) = (Folder::new("lost"), Folder::new("recovered"));
+    let (mut laptop, mut phone) = (folder.vault(), other.vault());
+    laptop.list_for_pairing(&name("Laptop"), [1; 16], 5).unwrap();
+    let words = RecoveryKey::draw(seed());
+    let paper = words.device(Expiry::at(1_000), name("paper")).unwrap();
+    laptop.change_devices(6, adding(paper.clone())).unwrap();
+    let home = laptop.home().unwrap().clone();
+    let with = |words, called: &str, before| Recovering {
+        words,
+        home: home.clone(),
+        cameras: &[],
+        name: name(called),
+        before,
+    };
+    let strangers = RecoveryKey::draw(Seed::from_os_random([78; 32]));
+    let error = phone.recover(with(&strangers, "Phone", Before::Opens), 7, |_| Ok(())).unwrap_err();
+    assert!(matches!(error, VaultError::Recovery(RecoveryRefused::NotListed)), "{error}");
+    let error = phone.recover(with(&words, "Phone", Before::Opens), 1_000, |_| Ok(())).unwrap_err();
+    assert_eq!(error.to_string(), RecoveryRefused::Over(0).to_string());
+    let error = phone.recover(with(&words, "Laptop", Before::Opens), 7, |_| Ok(())).unwrap_err();
+    assert!(matches!(error, VaultError::Recovery(RecoveryRefused::NameTaken(_))), "{error}");
+    assert!(phone.home().is_none() && phone.devices().len() == 1, "what is refused changes nothing");
+
+    let changes = phone.recover(with(&words, "Phone", Before::Opens), 8, |_| Ok(())).unwrap();
+    assert_eq!(changes.len(), 1);
+    let again = other.vault();
+    assert!(again.home().unwrap().is_owner(&again.signer().verifying_key()));
+    assert_eq!(again.devices()[1].public(), &paper.public);
+    assert!(again.journal().entries()[0].details.as_str().contains("signed by the recovery key"));
+    let newest = again.home().unwrap().lists().newest().record().to_vec();
+    assert!(matches!(laptop.handle_record(&newest), Ok(Update::New(_))), "any of the home takes it");
+    let error = phone.recover(with(&words, "Phone", Before::Opens), 9, |_| Ok(())).unwrap_err();
+    assert!(matches!(error, VaultError::Recovery(RecoveryRefused::OwnerAlready)), "{error}");
+    // The key of the words is one of the retired: it stays when another comes, and goes as they go.
+    phone.rotate([6; 32], 10).unwrap();
+    assert!(phone.devices().iter().any(|key| *key.public() == paper.public));
+    assert_eq!(phone.forget(u64::MAX).unwrap(), 2);
+}
+
+#[test]
+fn a_member_becomes_the_owner_that_was_lost_and_the_words_may_be_spent() {
+    let (folder, other) = (Folder::new("lost-owner"), Folder::new("left-member"));
+    let (mut laptop, mut phone) = (folder.vault(), other.vault());
+    laptop.list_for_pairing(&name("Laptop"), [1; 16], 5).unwrap();
+    let words = RecoveryKey::draw(seed());
+    laptop.change_devices(6, adding(words.device(Expiry::NEVER, name("paper")).unwrap())).unwrap();
+    let card = phone.own_entry(Role::Member, name("Phone"));
+    let signer = card.signer;
+    laptop.change_devices(7, adding(card)).unwrap();
+    phone.join(&laptop.invitation(&signer, seed()).unwrap(), 8).unwrap();
+    let home = laptop.home().unwrap().clone();
+    let with = Recovering { words: &words, home, cameras: &[], name: name("x"), before: Before::Stays };
+    phone
+        .recover(with, 9, |devices| {
+            devices.retain(|device| device.signer == signer);
+            Ok(())
+        })
+        .unwrap();
+    let devices = phone.home().unwrap().devices();
+    let [device] = devices.as_slice() else { panic!("{devices:?}") };
+    assert_eq!((device.role, device.name.as_str(), phone.devices().len()), (Role::Owner, "Phone", 1));
+}
+
+#[test]
+fn a_link_has_the_keys_from_before_the_newest_first() {
+    let folder = Folder::new("link");
+    let mut vault = folder.vault();
+    vault.list_for_pairing(&name("Laptop"), [1; 16], 5).unwrap();
+    vault.add_camera(camera(), 6).unwrap();
+    for n in 0..60 {
+        vault.rotate([n; 32], 7 + u64::from(n)).unwrap();
+    }
+    let link = vault.watch_link(&Alias::front_door()).unwrap();
+    let seeds: Vec<u8> = link.devices().unwrap().iter().map(|key| key.seed()[0]).collect();
+    assert_eq!(seeds, (7..60).rev().collect::<Vec<u8>>(), "the newest, and 52 before it");
 }

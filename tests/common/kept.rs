@@ -50,6 +50,7 @@ impl Kept {
             camera: Alias::front_door(),
             identity: identity().verifying_key(),
             device: Zeroizing::new([42; 32]),
+            retired: Vec::new(),
         }
     }
 }

@@ -50,6 +50,7 @@ pub(crate) fn watch_link(link: &HubLink) -> WatchLink {
         camera: doorframe::link::Alias::front_door(),
         identity: identity().verifying_key(),
         device: Zeroizing::new([22; 32]),
+        retired: Vec::new(),
     }
 }
 

@@ -189,7 +189,7 @@ async function makeCamera(index: number, name: string): Promise<{ link: Link; co
   });
   const link: Link = {
     hub: new URL("https://hub.example:4443/home"), certificate: random(32), token: "-", camera: name,
-    identity: state === "alarm-identity" ? random(32) : camera.identity.publicKey, device,
+    identity: state === "alarm-identity" ? random(32) : camera.identity.publicKey, devices: [device],
   };
   const before = { "devices-changed": [2, 1], "devices-back": [4, 2], "devices-more": [3, 1], "devices-none": [0, 1] }[state];
   if (before) {

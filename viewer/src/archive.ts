@@ -4,7 +4,7 @@
 import { type Bytes, concat, fromHex, Reader, toHex } from "./bytes.ts";
 import { Cache } from "./cache.ts";
 import { FetchError, type Store } from "./carriage.ts";
-import { DeviceKey } from "./envelope.ts";
+import { DeviceKeys } from "./envelope.ts";
 import { EVENT, type Event, parseEvents } from "./events.ts";
 import type { Layer } from "./opener.ts";
 import { type EpochRefused, MAX_FILE, type OpenedEpoch, openEpoch, openObject, parseEpochFile } from "./recorded.ts";
@@ -48,15 +48,15 @@ const GROUPS = 2 ** 32;
 export interface ArchiveOptions {
   /** The identity key pinned at pairing. */
   identity: Bytes;
-  /** This device's X-Wing seed. */
-  device: Bytes;
+  /** This device's X-Wing seeds, the newest first. */
+  devices: readonly Bytes[];
 }
 
 export class Archive {
   readonly #store: Store;
   readonly #options: ArchiveOptions;
   readonly #now: () => number;
-  #device: Promise<DeviceKey> | undefined;
+  readonly #devices: DeviceKeys;
   /** Put above the group's number where the answer may change, so that no cache on the way answers. */
   #nonce = Math.floor(Math.random() * 2 ** 19);
   readonly #days = new Cache<HourTotal[]>(1);
@@ -69,6 +69,7 @@ export class Archive {
   constructor(store: Store, options: ArchiveOptions, now: () => number) {
     this.#store = store;
     this.#options = options;
+    this.#devices = new DeviceKeys(options.devices);
     this.#now = now;
   }
 
@@ -112,7 +113,7 @@ export class Archive {
     return this.#sessions.take(id, 0, async () => {
       const [manifest] = await this.#fetch(id, "session", 0, MOST_SESSION);
       const options = { session: fromHex(id), identity: this.#options.identity };
-      const session = await openSession(manifest ?? new Uint8Array(0), options, () => (this.#device ??= DeviceKey.fromSeed(this.#options.device)));
+      const session = await openSession(manifest ?? new Uint8Array(0), options, this.#devices);
       if ("layer" in session) throw new ArchiveError({ session: session.layer });
       return session;
     });

@@ -15,6 +15,18 @@ export async function recipientId(session: Bytes, publicKey: Uint8Array): Promis
   return (await sha256(ascii("doorframe/1 recipient"), session, publicKey)).slice(0, 8);
 }
 
+/** This viewer's keys, the newest first. Each is made when it is first asked for, which takes a while. */
+export class DeviceKeys {
+  readonly #made: Promise<DeviceKey>[] = [];
+
+  constructor(private readonly seeds: readonly Bytes[]) {}
+
+  /** One after the other; a session that the newest opens costs no other. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<DeviceKey> {
+    for (const [n, seed] of this.seeds.entries()) yield await (this.#made[n] ??= DeviceKey.fromSeed(seed));
+  }
+}
+
 /** This viewer's X-Wing key pair. */
 export class DeviceKey {
   private constructor(

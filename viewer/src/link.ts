@@ -12,8 +12,8 @@ export interface Link {
   camera: string;
   /** The camera's Ed25519 identity key. */
   identity: Bytes;
-  /** This viewer's X-Wing seed. */
-  device: Bytes;
+  /** This viewer's X-Wing seeds, the newest first: the one in use, and those before it, which older sessions are sealed to. */
+  devices: readonly Bytes[];
 }
 
 export class LinkError {
@@ -25,7 +25,10 @@ export class LinkError {
   ) {}
 }
 
-const KNOWN = ["v", "hub", "cert", "token", "camera", "identity", "device"];
+const KNOWN = ["v", "hub", "cert", "token", "camera", "identity", "device", "retired"];
+const OPTIONAL = ["cert", "retired"];
+/** Most keys before the newest in a link: those of a year, at one a week. */
+const MOST_RETIRED = 52;
 
 /** Most cameras that one link may name. */
 export const MOST = 16;
@@ -55,7 +58,7 @@ function isSame(a: Link, b: Link): boolean {
 
 type Values = Map<string, string>;
 
-/** A camera after the first leaves out what is as in the one before; with a hub of its own, hub, certificate and token are its own. */
+/** A camera after the first leaves out what is as in the one before; with a hub of its own, hub, certificate and token are its own, and with a key of its own those before that too. */
 function parseValues(text: string, before: Values | undefined): Values | LinkError {
   const values: Values = new Map();
   for (const pair of text.split("&")) {
@@ -69,7 +72,7 @@ function parseValues(text: string, before: Values | undefined): Values | LinkErr
       return new LinkError(name, `“${name}” in the link is damaged.`);
     }
   }
-  const inherited = values.has("hub") ? ["v", "device"] : ["v", "hub", "cert", "token", "device"];
+  const inherited = ["v", ...(values.has("hub") ? [] : ["hub", "cert", "token"]), ...(values.has("device") ? [] : ["device", "retired"])];
   for (const name of inherited) {
     const value = before?.get(name);
     if (value !== undefined && !values.has(name)) values.set(name, value);
@@ -82,7 +85,7 @@ function linkOf(values: Values): Link | LinkError {
   if (version === undefined) return new LinkError("v", "This is not a watch link: it does not start with “v=1”.");
   if (version !== "1") return new LinkError("v", "The link was made by a newer Doorframe. Update the program that serves this page.");
   for (const name of KNOWN) {
-    if (name !== "cert" && !values.get(name)) return new LinkError(name, `The link is cut short: “${name}” is missing.`);
+    if (!OPTIONAL.includes(name) && !values.get(name)) return new LinkError(name, `The link is cut short: “${name}” is missing.`);
   }
   const value = (name: string) => values.get(name) ?? "";
 
@@ -102,7 +105,18 @@ function linkOf(values: Values): Link | LinkError {
   const device = fromBase64url(value("device"));
   if (device?.length !== 32) return new LinkError("device", "“device” in the link is not a key of 32 bytes.");
 
-  return { hub, certificate, token: value("token"), camera: value("camera"), identity, device };
+  const devices = [device];
+  if (values.has("retired")) {
+    const retired = value("retired").split(".");
+    if (retired.length > MOST_RETIRED) return new LinkError("retired", `“retired” in the link has ${retired.length} keys; ${MOST_RETIRED} are the most.`);
+    for (const text of retired) {
+      const seed = fromBase64url(text);
+      if (seed?.length !== 32) return new LinkError("retired", "“retired” in the link has something else than keys of 32 bytes.");
+      devices.push(seed);
+    }
+  }
+
+  return { hub, certificate, token: value("token"), camera: value("camera"), identity, devices };
 }
 
 function parseHub(text: string): URL | LinkError {

@@ -3,7 +3,7 @@
 //! in, events come out, and whatever does not hold is counted by the layer that refused it.
 
 import { type Bytes, equal, sha256 } from "./bytes.ts";
-import { DeviceKey } from "./envelope.ts";
+import { DeviceKeys } from "./envelope.ts";
 import { Chain, EpochRecord, type HeldRecord, type TrackState } from "./epoch.ts";
 import { BELL, EVENT, type Event, parseBell, parseEvents } from "./events.ts";
 import { Freshness, type Fresh } from "./freshness.ts";
@@ -61,8 +61,8 @@ export interface OpenerOptions {
   session?: Bytes | undefined;
   /** The identity key pinned at pairing. */
   identity: Bytes;
-  /** This device's X-Wing seed. */
-  device: Bytes;
+  /** This device's X-Wing seeds, the newest first. */
+  devices: readonly Bytes[];
   /** What this viewer asked the camera to sign, if it could. */
   challenge?: Bytes | undefined;
   track?: string;
@@ -88,7 +88,7 @@ export class Opener {
   readonly #tracks: readonly string[];
   readonly #freshness: Freshness;
   readonly #epochs = new Map<number, EpochRecord>();
-  #device: Promise<DeviceKey> | undefined;
+  readonly #devices: DeviceKeys;
   #accepted: OpenedSession | undefined;
   #early: HeldRecord[] = [];
   #heldBytes = 0;
@@ -100,6 +100,7 @@ export class Opener {
 
   constructor(options: OpenerOptions) {
     this.#options = options;
+    this.#devices = new DeviceKeys(options.devices);
     this.#track = options.track ?? "video";
     this.#tracks = [this.#track, ...(options.beside ?? [])];
     this.#freshness = new Freshness(options.challenge);
@@ -165,7 +166,7 @@ export class Opener {
       this.dropped[layer] = (this.dropped[layer] ?? 0) + 1;
       out.push(suite === undefined ? { kind: "refused", layer } : { kind: "refused", layer, suite });
     };
-    const session = await openSession(bytes, this.#options, () => (this.#device ??= DeviceKey.fromSeed(this.#options.device)));
+    const session = await openSession(bytes, this.#options, this.#devices);
     if ("layer" in session) return refuse(session.layer, session.suite);
     const { id, manifest } = session;
     this.#accepted = session;

@@ -1,7 +1,7 @@
 //! A session manifest and what it must hold before anything of its session is believed (docs/wire.md §4).
 
 import { type Bytes, equal } from "./bytes.ts";
-import type { DeviceKey } from "./envelope.ts";
+import type { DeviceKeys } from "./envelope.ts";
 import { KeyTree } from "./keys.ts";
 import { importVerifier, parseSealedRoot, parseSession, type SessionManifest, verify } from "./manifest.ts";
 import type { Layer } from "./opener.ts";
@@ -28,8 +28,8 @@ export interface SessionOptions {
   identity: Bytes;
 }
 
-/** The session, or the first check that fails. `device` is asked for once it is needed: making it takes a while. */
-export async function openSession(record: Bytes, options: SessionOptions, device: () => Promise<DeviceKey>): Promise<OpenedSession | SessionRefused> {
+/** The session, or the first check that fails. Of `devices`, the keys before the newest are for sessions from before it was known to the camera. */
+export async function openSession(record: Bytes, options: SessionOptions, devices: DeviceKeys): Promise<OpenedSession | SessionRefused> {
   const manifest = parseSession(record);
   if (!manifest) return { layer: "session.malformed" };
   if (manifest.suite !== SUITE_AES_256_GCM) return { layer: "session.suite", suite: manifest.suite };
@@ -37,11 +37,16 @@ export async function openSession(record: Bytes, options: SessionOptions, device
   const verifier = await importVerifier(manifest.publicKey);
   if (!verifier || !(await verify(verifier, "session manifest", manifest.signed, manifest.signature))) return { layer: "session.signature" };
 
-  const key = await device();
-  const entries = await key.entries(manifest);
-  if (entries.length === 0) return { layer: "session.recipient" };
+  let isRecipient = false;
   let plaintext: Bytes | undefined;
-  for (const entry of entries) plaintext ??= await key.open(manifest, entry);
+  for await (const key of devices) {
+    for (const entry of await key.entries(manifest)) {
+      isRecipient = true;
+      plaintext ??= await key.open(manifest, entry);
+    }
+    if (plaintext) break;
+  }
+  if (!isRecipient) return { layer: "session.recipient" };
   const sealed = plaintext && parseSealedRoot(plaintext);
   if (!sealed) return { layer: "session.hpke" };
   if (!equal(sealed.identity, options.identity)) return { layer: "session.identity" };

@@ -91,7 +91,7 @@ export function status(facts: Facts, now: number, clock: (ms: number) => string)
       case "session.identity":
         return alarm("alarm-identity", "This is not your camera", "Something answers under your camera's name with a different identity. Do not trust it. If you replaced or reset the camera, pair it again; otherwise ask who runs the hub.");
       case "session.recipient":
-        return warn("wrong-device", "This device is not on the camera's list", "The camera does not seal its pictures to the key in this link. It may be of an earlier run: take the link that “doorframe camera” prints now.");
+        return warn("wrong-device", "This device is not on the camera's list", "The camera does not seal its pictures to the keys in this link. They may be of an earlier run, or from before this device changed its key: run “doorframe page” again, or take the link that “doorframe camera” prints now.");
       case "session.suite":
         return warn("wrong-suite", "The camera uses a cipher that browsers lack", `${facts.suite === 0xf001 ? "It seals with ChaCha20-Poly1305." : "Its cipher suite is unknown here."} Set the camera to AES-256-GCM, or watch with “doorframe watch”.`);
       default:

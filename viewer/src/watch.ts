@@ -186,8 +186,8 @@ export class Watch {
   }
 
   #start(id: string): Session {
-    const { identity, device } = this.#link;
-    const opener = new Opener({ session: fromHex(id), identity, device, challenge: this.#challenge, beside: [EVENT, BELL] });
+    const { identity, devices } = this.#link;
+    const opener = new Opener({ session: fromHex(id), identity, devices, challenge: this.#challenge, beside: [EVENT, BELL] });
     const found = this.#now() - this.connectedAt < INITIAL_MS;
     return {
       id, found, opener, facts: undefined, refused: undefined, suite: undefined, alarm: undefined, fresh: undefined, staleSince: undefined,

@@ -41,7 +41,7 @@ const ring = concat(new Uint8Array([3]), u64(99_000n), u16(0), u16(0));
 
 test("a doorbell is told before its epoch is over and once, motion with the epoch, and closings count them", async () => {
   const camera = await Camera.start({ identitySeed: seed(1), sessionSeed: seed(2), session: seed(3, 16), root: seed(4), devices: [seed(5)], start: START });
-  const opener = new Opener({ session: seed(3, 16), identity: camera.identity.publicKey, device: seed(5), beside: [EVENT, BELL] });
+  const opener = new Opener({ session: seed(3, 16), identity: camera.identity.publicKey, devices: [seed(5)], beside: [EVENT, BELL] });
   await opener.handleSession(camera.manifest);
   const now = START + 40_000;
   const opening = await camera.opening(0, { beside: [EVENT, BELL] });
@@ -65,7 +65,7 @@ test("a doorbell is told before its epoch is over and once, motion with the epoc
 
 test("an event object that does not come is missing, one of the wrong track does not open, and one that is none is dropped", async () => {
   const camera = await Camera.start({ identitySeed: seed(1), sessionSeed: seed(2), session: seed(3, 16), root: seed(4), devices: [seed(5)], start: START });
-  const opener = new Opener({ session: seed(3, 16), identity: camera.identity.publicKey, device: seed(5), beside: [EVENT, BELL] });
+  const opener = new Opener({ session: seed(3, 16), identity: camera.identity.publicKey, devices: [seed(5)], beside: [EVENT, BELL] });
   await opener.handleSession(camera.manifest);
   const now = START + 40_000;
   const opening = await camera.opening(0, { beside: [EVENT, BELL] });

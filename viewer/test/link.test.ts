@@ -103,7 +103,17 @@ test("a camera after the first leaves out what is as in the one before", () => {
   assert.deepEqual([first.camera, second.camera, third.camera], ["front-door", "back", "gate"]);
   assert.deepEqual({ ...second, camera: "", identity: "" }, { ...first, camera: "", identity: "" });
   assert.equal(toHex(second.identity), "07".repeat(32));
-  assert.deepEqual([third.token, toHex(third.device), third.hub.href, toHex(third.certificate!)], ["xx.yy.zz", "07".repeat(32), first.hub.href, "ab".repeat(32)]);
+  assert.deepEqual([third.token, toHex(third.devices[0]!), third.hub.href, toHex(third.certificate!)], ["xx.yy.zz", "07".repeat(32), first.hub.href, "ab".repeat(32)]);
+});
+
+test("keys from before the newest are read in their order, and are those of the key that they stand with", () => {
+  const THIRD = toBase64url(new Uint8Array(32).fill(9));
+  const [first, second, third] = several(`${link({ retired: `${OTHER}.${THIRD}` })};camera=back&identity=${OTHER};camera=gate&identity=${OTHER}&device=${OTHER}`);
+  assert.deepEqual(first!.devices.map(toHex), ["fb", "07", "09"].map((byte) => byte.repeat(32)));
+  assert.deepEqual(second!.devices, first!.devices);
+  assert.deepEqual(third!.devices.map(toHex), ["07".repeat(32)]);
+  assert.equal(several(link({ retired: Array(52).fill(OTHER).join(".") }))[0]!.devices.length, 53);
+  for (const retired of ["x", `${OTHER}.`, `${OTHER}.${OTHER.slice(1)}`, Array(53).fill(OTHER).join(".")]) assert.equal(refused(link({ retired })).part, "retired");
 });
 
 test("whole links are joined as they are", () => {
@@ -115,7 +125,7 @@ test("another hub gets neither the token nor the certificate of the one before",
   const own = `hub=${hubOf("other")}&camera=back&identity=${OTHER}`;
   assert.equal(refused(`${link()};${own}`).part, "token");
   const [, second] = several(`${link()};${own}&token=xx.yy.zz`) as [Link, Link];
-  assert.deepEqual([second.certificate, second.token, toHex(second.device)], [undefined, "xx.yy.zz", "fb".repeat(32)]);
+  assert.deepEqual([second.certificate, second.token, toHex(second.devices[0]!)], [undefined, "xx.yy.zz", "fb".repeat(32)]);
 });
 
 test("what is wrong with one camera of several is said of that one", () => {

@@ -16,7 +16,7 @@ before(async () => { camera = await Camera.start(base); });
 const at = (epoch: number) => START + epoch * 2_000_000 + 40_000;
 
 function viewer(options: Partial<OpenerOptions> = {}): Opener {
-  return new Opener({ session: SESSION, identity: camera.identity.publicKey, device: seed(5), ...options });
+  return new Opener({ session: SESSION, identity: camera.identity.publicKey, devices: [seed(5)], ...options });
 }
 
 async function started(options: Partial<OpenerOptions> = {}): Promise<Opener> {
@@ -91,7 +91,7 @@ test("each check of a session manifest refuses what it is for", async () => {
     ["session.signature", flip(camera.manifest, 70), {}],
     ["session.signature", flip(camera.manifest, camera.manifest.length - 1), {}],
     ["session.recipient", stranger.manifest, {}],
-    ["session.recipient", camera.manifest, { device: seed(6) }],
+    ["session.recipient", camera.manifest, { devices: [seed(6)] }],
     ["session.identity", impostor.manifest, {}],
   ];
   for (const [layer, manifest, options] of cases) {
@@ -99,8 +99,16 @@ test("each check of a session manifest refuses what it is for", async () => {
     assert.deepEqual(kinds(await opener.handleSession(manifest)), [`refused ${layer}`]);
     assert.deepEqual(opener.dropped, { [layer]: 1 });
     // A refusal is not for ever: the right one may still come.
-    if (options.session === undefined && options.device === undefined) assert.deepEqual(kinds(await opener.handleSession(camera.manifest)), ["session"]);
+    if (options.session === undefined && options.devices === undefined) assert.deepEqual(kinds(await opener.handleSession(camera.manifest)), ["session"]);
   }
+});
+
+test("a session from before the device changed its key opens with the key from before", async () => {
+  const opener = viewer({ devices: [seed(6), seed(7), seed(5)] });
+  assert.deepEqual(kinds(await opener.handleSession(camera.manifest)), ["session"]);
+  const { opening, objects } = await epoch(0, 1);
+  assert.deepEqual(kinds(await opener.handleOpening(0, opening, at(0))), ["opening"]);
+  assert.deepEqual(kinds(await opener.handleObject(0, objects[0]!, at(0))), ["unit"]);
 });
 
 test("an entry that does not open, and a certificate for another body, are refused", async () => {

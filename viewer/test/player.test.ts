@@ -67,7 +67,7 @@ class MemoryStore implements Store {
 function stage(epochs: number[]) {
   const store = new MemoryStore(epochs);
   let clock = 0;
-  const archive = new Archive(store, { identity: camera.identity.publicKey, device: seed(5) }, () => START + 60_000 + clock);
+  const archive = new Archive(store, { identity: camera.identity.publicKey, devices: [seed(5)] }, () => START + 60_000 + clock);
   const tape = new Tape(archive);
   const drawn: number[] = [];
   const fed: string[] = [];
@@ -229,7 +229,7 @@ test("a session of another camera, or sealed to others, is refused by name", asy
   const now = () => START;
   const refused = async (identity: Bytes, device: Bytes) => {
     try {
-      await new Archive(store, { identity, device }, now).session(camera.id);
+      await new Archive(store, { identity, devices: [device] }, now).session(camera.id);
     } catch (error) {
       return [(error as ArchiveError).message, (error as ArchiveError).isAlarm];
     }
@@ -237,6 +237,13 @@ test("a session of another camera, or sealed to others, is refused by name", asy
   };
   assert.deepEqual(await refused(seed(77), seed(5)), ["session.identity", true]);
   assert.deepEqual(await refused(camera.identity.publicKey, seed(6)), ["session.recipient", false]);
+});
+
+test("what was recorded before the device changed its key opens with the key from before", async () => {
+  const { store } = stage([0]);
+  const devices = [seed(6), seed(7), seed(5)];
+  const archive = new Archive(store, { identity: camera.identity.publicKey, devices }, () => START);
+  assert.ok((await archive.epoch(camera.id, 0)).units.length > 0);
 });
 
 test("listings parse to their last byte or not at all", () => {

@@ -5,7 +5,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { type Bytes, concat, fromHex, toHex } from "../src/bytes.ts";
-import { DeviceKey } from "../src/envelope.ts";
+import { DeviceKeys } from "../src/envelope.ts";
 import { KeyTree } from "../src/keys.ts";
 import { openEpoch, parseEpochFile, SpanCheck } from "../src/recorded.ts";
 import { type OpenedSession, openSession } from "../src/session.ts";
@@ -33,7 +33,7 @@ const read = (file: string) => JSON.parse(readFileSync(join(FOLDER, file), "utf8
 
 async function session(vector: Vector): Promise<OpenedSession> {
   const options = { session: bytes(vector.session), identity: bytes(vector.identity) };
-  const opened = await openSession(bytes(vector.manifest), options, () => DeviceKey.fromSeed(bytes(vector.device)));
+  const opened = await openSession(bytes(vector.manifest), options, new DeviceKeys([bytes(vector.device)]));
   assert.ok("tree" in opened, "the manifest opens");
   return opened;
 }

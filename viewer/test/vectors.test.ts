@@ -42,7 +42,7 @@ const bytes = (hex: string) => {
 
 async function read(vector: Vector): Promise<void> {
   const challenge = vector.challenge === undefined ? undefined : bytes(vector.challenge);
-  const opener = new Opener({ session: bytes(vector.session), identity: bytes(vector.identity), device: bytes(vector.device), challenge, track: vector.track });
+  const opener = new Opener({ session: bytes(vector.session), identity: bytes(vector.identity), devices: [bytes(vector.device)], challenge, track: vector.track });
   const refused: string[] = [];
   let incomplete = 0;
   let complete = 0;

@@ -35,7 +35,7 @@ function stage() {
   clockMs = START / 1000 + 100_000;
   const carriage = new FakeCarriage();
   const units: string[] = [];
-  const link = { identity: cameras[0]!.identity.publicKey, device: seed(5), camera: "front-door" } as Link;
+  const link = { identity: cameras[0]!.identity.publicKey, devices: [seed(5)], camera: "front-door" } as Pick<Link, "identity" | "devices" | "camera"> as Link;
   const watch = new Watch(link, carriage, { decode: (epoch, position) => units.push(`${epoch}.${position}`), reset: () => units.push("reset") }, seed(9, 16), () => clockMs);
   void watch.run();
   const facts = (more: Partial<Facts> = {}): Facts => ({

@@ -99,6 +99,7 @@ fn watch_link(link: &HubLink, signer: &SigningKey, device: &[u8; 32]) -> WatchLi
         token: link.watch_token.clone(),
         camera: Alias::front_door(),
         identity: signer.verifying_key(),
+        retired: Vec::new(),
         device: Zeroizing::new(*device),
     }
 }

@@ -23,5 +23,5 @@ pub use invitation::{Invitation, InvitationError, InvitationRefused};
 pub use letter::{LetterKey, LetterRefused, MAX_LETTER_RECORD, Way};
 pub use list::{BadList, CheckedList, DeviceList, ListRefused, MAX_DEVICES};
 pub use lists::{Ghost, Lists, Standing, Update};
-pub use recovery::{BadWords, RecoveryKey};
+pub use recovery::{BadWords, RecoveryKey, near_words};
 pub use rotation::{Rotation, RotationRefused};

@@ -1,4 +1,4 @@
-//! Words on paper that open what a home's devices could, when these are lost.
+//! Words on paper that open what a home's devices could, and make another one an owner, when these are lost.
 
 use super::device::{Device, DeviceName, Expiry, Role};
 use crate::identity::{BadKey, DeviceKey, SigningKey};
@@ -11,8 +11,8 @@ use zeroize::Zeroizing;
 
 /// 32 bytes that a person keeps as 24 English words (BIP-39). Zeroized when dropped, never printed.
 ///
-/// It is on the device list as [`Role::Recovery`], with an expiry that the owner chose. Whoever finds the paper can watch as long
-/// as it is on the list: take it off and make another.
+/// It is on the device list as [`Role::Recovery`], with an expiry that the owner chose. Whoever finds the paper can watch, and
+/// sign the next list, as long as it is on the list: take it off and make another.
 pub struct RecoveryKey(Zeroizing<[u8; 32]>);
 
 /// Why words are no recovery key. Never holds a word.
@@ -129,6 +129,34 @@ impl RecoveryKey {
     }
 }
 
+/// Words of the list from which `typed` is one slip of the pen away: a letter too many, too few or another, or two swapped. At most 5.
+pub fn near_words(typed: &str) -> Vec<&'static str> {
+    let typed = typed.to_ascii_lowercase();
+    // None of the list is longer, and a line of something else is not to be searched for.
+    if typed.len() > WORD {
+        return Vec::new();
+    }
+    Language::English
+        .word_list()
+        .iter()
+        .copied()
+        .filter(|word| is_slip(typed.as_bytes(), word.as_bytes()))
+        .take(5)
+        .collect()
+}
+
+fn is_slip(typed: &[u8], word: &[u8]) -> bool {
+    let before = typed.iter().zip(word).take_while(|(a, b)| a == b).count();
+    let (typed, word) = (typed.get(before..).unwrap_or_default(), word.get(before..).unwrap_or_default());
+    let after = typed.iter().rev().zip(word.iter().rev()).take_while(|(a, b)| a == b).count();
+    let typed = typed.get(..typed.len() - after).unwrap_or_default();
+    match (typed, word.get(..word.len() - after).unwrap_or_default()) {
+        ([], [_] | []) | ([_], [] | [_]) => true,
+        ([a, b], [c, d]) => a == d && b == c,
+        _ => false,
+    }
+}
+
 impl fmt::Debug for RecoveryKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("RecoveryKey(..)")
@@ -170,6 +198,17 @@ mod tests {
         assert_eq!(RecoveryKey::from_words(&long).unwrap_err(), BadWords::Unknown(24));
         let swapped = PHRASE.replace("all hour", "hour all");
         assert_eq!(RecoveryKey::from_words(&swapped).unwrap_err(), BadWords::Checksum);
+    }
+
+    #[test]
+    fn words_that_were_meant_are_named() {
+        assert_eq!(near_words("leder"), ["elder", "leader"]);
+        assert_eq!(near_words("Gosple"), ["gospel"]);
+        assert_eq!(near_words("museumm"), ["museum"]);
+        assert!(near_words("fomous").contains(&"famous"));
+        assert!(
+            near_words("reformationsfest").is_empty() && near_words("xqzw").is_empty() && near_words("").is_empty()
+        );
     }
 
     #[test]
