@@ -4,6 +4,7 @@ use super::Failure;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::{Args, Subcommand};
+use doorframe::link::HubLink;
 use doorframe::recovery::HomeLink;
 use doorframe::state::{StateDir, random32};
 use doorframe::transport::devices::{Change, Device, DeviceName, Expiry, RecoveryKey, Role};
@@ -83,6 +84,12 @@ enum Deed {
     },
     /// Print what to keep with a recovery key: where each camera is, for those that came since it was drawn. It opens no picture.
     Links,
+    /// Take the hub's link anew, as `doorframe hub` prints it: its own certificate is another every 10 days. A camera is given it as
+    /// `doorframe camera LINK`.
+    Hub {
+        /// The link, in quotes; - reads it from the standard input.
+        link: String,
+    },
     /// Put a recovery key on the list: 24 words for paper, shown this once. They open what is filmed from then on, and sign: who has them
     /// can make a new device an owner, with doorframe recover.
     Recovery {
@@ -174,6 +181,13 @@ impl DevicesCommand {
                 let at = find(&devices, &device).map_err(Failure::of)?;
                 let device = devices.get(at).ok_or_else(|| Failure::of(VaultError::NoDevice(device)))?;
                 return invite(&vault, &device.signer, &device.name, out);
+            }
+            Some(Deed::Hub { link }) => {
+                let link: HubLink = super::read_link(&link)?;
+                let cameras = vault.renew_hub(&link, wall).map_err(Failure::of)?;
+                println!("The hub is reached by that link now: {} cameras.", cameras.len());
+                cameras.iter().for_each(|camera| println!("    doorframe watch {camera}"));
+                return Ok(());
             }
             Some(Deed::KeepKeys { time }) => {
                 let time = match time {

@@ -241,6 +241,27 @@ impl Vault {
         Ok(self.state.write(CAMERAS, &self.cameras.emit())?)
     }
 
+    /// Takes the hub's link anew, for the cameras to come and for those that are there: a hub's own certificate lasts 13 days, and tokens
+    /// a year. Gives the names of the cameras that are reached by it.
+    ///
+    /// # Errors
+    /// If the disk says no.
+    pub fn renew_hub(&mut self, link: &HubLink, wall_us: u64) -> Result<Vec<Alias>, VaultError> {
+        let _held = self.state.lock()?;
+        self.reload()?;
+        let hub = link.hub();
+        let at_it = |camera: &&PairedCamera| camera.hub.path() == hub.path();
+        let cameras: Vec<_> =
+            self.cameras.iter().filter(at_it).map(|camera| (camera.alias.clone(), camera.identity)).collect();
+        for (alias, identity) in &cameras {
+            self.cameras.put(PairedCamera::new(alias.clone(), *identity, link));
+        }
+        self.note(&format!("the hub's link was taken anew, for {} cameras", cameras.len()), wall_us)?;
+        self.state.write(HUB, Zeroizing::new(link.to_string()).as_bytes())?;
+        self.state.write(CAMERAS, &self.cameras.emit())?;
+        Ok(cameras.into_iter().map(|(alias, _)| alias).collect())
+    }
+
     /// Makes the next list with what `change` leaves of the devices, each with its newest key, and keeps it. What is different is in the
     /// journal before it is in force.
     ///

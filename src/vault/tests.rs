@@ -322,3 +322,23 @@ fn a_link_has_the_keys_from_before_the_newest_first() {
     let seeds: Vec<u8> = link.devices().unwrap().iter().map(|key| key.seed()[0]).collect();
     assert_eq!(seeds, (7..60).rev().collect::<Vec<u8>>(), "the newest, and 52 before it");
 }
+
+#[test]
+fn a_hub_with_another_certificate_is_reached_again_by_its_new_link() {
+    let folder = Folder::new("hub-anew");
+    let mut vault = folder.vault();
+    vault.list_for_pairing(&name("Laptop"), [1; 16], 5).unwrap();
+    vault.add_camera(camera(), 6).unwrap();
+    let link = HubLink {
+        dial: Dial { url: "https://hub:4444/home?jwt=other".parse().unwrap(), trust: Trust::Pinned([8; 32]) },
+        watch_token: "watch again".into(),
+    };
+    assert_eq!(vault.renew_hub(&link, 7).unwrap(), [Alias::front_door()]);
+    let again = folder.vault();
+    let paired = again.camera(&Alias::front_door()).unwrap();
+    assert_eq!(
+        (&paired.trust, paired.token.as_str(), paired.identity),
+        (&Trust::Pinned([8; 32]), "watch again", camera().identity)
+    );
+    assert_eq!(again.hub().unwrap(), Some(link));
+}
