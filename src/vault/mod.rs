@@ -124,7 +124,7 @@ impl Vault {
     }
 
     /// All that a viewer needs to watch a camera with this device's keys: the newest, and of those before it the newest
-    /// [`MOST_RETIRED`](crate::link::MOST_RETIRED).
+    /// [`MOST_RETIRED`].
     ///
     /// # Errors
     /// [`VaultError::NoCamera`].
