@@ -1,5 +1,6 @@
 //! Links: all that a camera needs to publish, and all that a viewer needs to watch, each in one line of text.
 
+use crate::vault::PairedCamera;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use doorframe_transport::identity::{BadKey, DeviceKey, VerifyingKey};
@@ -210,6 +211,27 @@ fn seeds(text: &str) -> Result<Vec<Zeroizing<[u8; 32]>>, LinkError> {
     text.split('.').map(seed).collect()
 }
 
+/// A camera and its hub, in the fields that all links to a camera have.
+pub(crate) fn camera(fields: &HashMap<String, String>) -> Result<PairedCamera, LinkError> {
+    let field = |name: &'static str, words| fields.get(name).ok_or(LinkError::Missing(words));
+    match field("v", "version")?.as_str() {
+        "1" => {}
+        other => return Err(LinkError::Version(other.chars().take(8).collect())),
+    }
+    let hub = Url::parse(field("hub", "hub")?)?;
+    if hub.scheme() != "https" {
+        return Err(LinkError::Bad("hub (https://host:port/scope)"));
+    }
+    let identity = unbase64(field("identity", "camera identity")?).ok_or(LinkError::Bad("camera identity"))?;
+    Ok(PairedCamera {
+        alias: field("camera", "camera")?.parse().map_err(|_| LinkError::Bad("camera name"))?,
+        identity: VerifyingKey(identity),
+        hub,
+        trust: trust(fields)?,
+        token: field("token", "token")?.clone(),
+    })
+}
+
 impl FromStr for WatchLink {
     type Err = LinkError;
 
@@ -220,28 +242,12 @@ impl FromStr for WatchLink {
             return Err(LinkError::Several(cameras));
         }
         let fields = fields(&url)?;
-        let field = |name: &'static str, words| fields.get(name).ok_or(LinkError::Missing(words));
-        match field("v", "version")?.as_str() {
-            "1" => {}
-            other => return Err(LinkError::Version(other.chars().take(8).collect())),
-        }
-        let hub = Url::parse(field("hub", "hub")?)?;
-        if hub.scheme() != "https" {
-            return Err(LinkError::Bad("hub (https://host:port/scope)"));
-        }
-        let identity = unbase64(field("identity", "camera identity")?).ok_or(LinkError::Bad("camera identity"))?;
-        let device = unbase64(field("device", "device key")?).ok_or(LinkError::Bad("device key"))?;
+        let PairedCamera { alias, identity, hub, trust, token } = camera(&fields)?;
+        let device = fields.get("device").ok_or(LinkError::Missing("device key"))?;
+        let device = unbase64(device).ok_or(LinkError::Bad("device key"))?;
         let retired = fields.get("retired").map_or(Ok(Vec::new()), |text| seeds(text));
-        let link = Self {
-            hub,
-            trust: trust(&fields)?,
-            token: field("token", "token")?.clone(),
-            camera: field("camera", "camera")?.parse().map_err(|_| LinkError::Bad("camera name"))?,
-            identity: VerifyingKey(identity),
-            device: Zeroizing::new(device),
-            retired: retired?,
-            page: None,
-        };
+        let (device, retired) = (Zeroizing::new(device), retired?);
+        let link = Self { hub, trust, token, camera: alias, identity, device, retired, page: None };
         url.set_fragment(None);
         Ok(Self { page: matches!(url.scheme(), "http" | "https").then_some(url), ..link })
     }

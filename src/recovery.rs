@@ -1,12 +1,12 @@
 //! What the words on paper need beside them: where the home's cameras are, and the device lists that a camera hands over.
 
-use crate::link::{LinkError, WatchLink, fields, hex, trust, unbase64};
+use crate::link::{LinkError, WatchLink, camera, fields, hex};
 use crate::links::{LinksError, WatchLinks};
 use crate::vault::{Home, PairedCamera};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use doorframe_transport::devices::{Ghost, ListRefused, RecoveryKey, Way};
-use doorframe_transport::identity::{BadKey, VerifyingKey};
+use doorframe_transport::identity::BadKey;
 use doorframe_transport::keys::SessionId;
 use doorframe_transport::manifest::SessionManifest;
 use doorframe_transport::moq::{CarriageError, Node, Trust, client_endpoint, dial};
@@ -49,24 +49,7 @@ impl FromStr for HomeLink {
         if url.scheme() != "doorframe" || url.host_str() != Some("home") {
             return Err(LinkError::Bad("beginning (doorframe://home#)"));
         }
-        let fields = fields(&url)?;
-        let field = |name: &'static str, words| fields.get(name).ok_or(LinkError::Missing(words));
-        match field("v", "version")?.as_str() {
-            "1" => {}
-            other => return Err(LinkError::Version(other.chars().take(8).collect())),
-        }
-        let hub = Url::parse(field("hub", "hub")?)?;
-        if hub.scheme() != "https" {
-            return Err(LinkError::Bad("hub (https://host:port/scope)"));
-        }
-        let identity = unbase64(field("identity", "camera identity")?).ok_or(LinkError::Bad("camera identity"))?;
-        Ok(Self(PairedCamera {
-            alias: field("camera", "camera")?.parse().map_err(|_| LinkError::Bad("camera name"))?,
-            identity: VerifyingKey(identity),
-            hub,
-            trust: trust(&fields)?,
-            token: field("token", "token")?.clone(),
-        }))
+        Ok(Self(camera(&fields(&url)?)?))
     }
 }
 

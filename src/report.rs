@@ -149,6 +149,8 @@ pub struct ViewerStats {
     pub undecoded: u64,
     /// Objects and records dropped as bad.
     pub dropped: u64,
+    /// Of these, what an honest camera and an honest hub never send ([`Drops::untrue`](doorframe_transport::drops::Drops::untrue)).
+    pub untrue: u64,
     /// Alarms raised.
     pub alarms: u64,
     /// Epochs that never came whole with their closing: what was shown of them is authentic, but maybe not all.

@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
+#[path = "common/replay.rs"]
+mod replay;
+
 use doorframe::codec::fuzzing::{
     check_access_unit, check_clip, check_convert, check_h264_decode, check_ingest, check_mjpeg, check_overlay,
     check_zones,
@@ -10,29 +13,7 @@ use doorframe::transport::fuzzing::{
     check_bundle, check_device_list, check_epoch_file, check_events, check_grant, check_journal, check_letter,
     check_manifest, check_object, check_pairing,
 };
-use std::path::{Path, PathBuf};
-
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
-    let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_file()).collect();
-    files.sort();
-    files
-}
-
-/// An empty folder fails: a replay of nothing is silently green.
-fn replay(target: &str, check: fn(&[u8])) {
-    let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");
-    let seeds = files(&fuzz.join("corpus").join(target));
-    assert!(!seeds.is_empty(), "no seeds for {target}");
-    let mut failed = Vec::new();
-    for path in seeds.into_iter().chain(files(&fuzz.join("regressions").join(target))) {
-        let bytes = std::fs::read(&path).unwrap();
-        if std::panic::catch_unwind(|| check(&bytes)).is_err() {
-            failed.push(path);
-        }
-    }
-    assert!(failed.is_empty(), "{failed:?}");
-}
+use replay::replay;
 
 #[test]
 fn sealed_objects() {

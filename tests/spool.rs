@@ -303,7 +303,7 @@ async fn a_damaged_file_is_counted_leftovers_are_swept_and_the_others_go_through
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_hub_that_does_not_record_or_confirms_what_it_has_not_got_costs_nothing() {
+async fn a_hub_that_does_not_record_costs_nothing_and_one_that_lies_only_what_it_claimed() {
     let folder = folder("lies");
     let spool = folder.join("spool");
     let kept = fast::recorded(&store(&spool).await, 1, 5, 2_000, wall_us() - 60_000_000).await;

@@ -11,6 +11,7 @@ use base64::Engine as _;
 use chromium::Chromium;
 use common::{PATIENCE, config, hub, watch_link};
 use doorframe::camera::Camera;
+use doorframe::hub::Hub;
 use doorframe::link::WatchLink;
 use doorframe::page::Page;
 use doorframe::recorder::{Recorder, RecorderConfig};
@@ -37,6 +38,16 @@ fn keep(browser: &mut Chromium, name: &str) {
     }
 }
 
+/// A hub that records to a folder of that name, empty at first.
+async fn recorded(name: &str) -> (Hub, Recorder) {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _none = std::fs::remove_dir_all(&folder);
+    let hub = hub();
+    let store = Store::open(&Place::Folder(folder), Patience::default()).await.unwrap();
+    let recorder = Recorder::start(&hub, store, RecorderConfig::default()).unwrap();
+    (hub, recorder)
+}
+
 fn number(statistics: &Value, field: &str) -> f64 {
     statistics["tape"][field].as_f64().unwrap_or(f64::NAN)
 }
@@ -47,12 +58,8 @@ async fn a_browser_goes_back_in_time_and_to_live_again() {
         assert!(std::env::var_os("CI").is_none(), "CI has to install Chromium");
         return println!("SKIPPED: no Chromium on this machine; install the package chromium to run this test");
     };
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("timeline");
-    let _none = std::fs::remove_dir_all(&folder);
-    let hub = hub();
+    let (hub, recorder) = recorded("timeline").await;
     let link = hub.link().unwrap();
-    let store = Store::open(&Place::Folder(folder), Patience::default()).await.unwrap();
-    let recorder = Recorder::start(&hub, store, RecorderConfig::default()).unwrap();
     let page = Page::serve(0).await.unwrap();
     let mut watch = watch_link(&link);
     watch.page = Some(page.url().clone());
@@ -124,12 +131,8 @@ async fn a_browser_opens_live_and_recorded_what_was_sealed_before_its_device_cha
         assert!(std::env::var_os("CI").is_none(), "CI has to install Chromium");
         return println!("SKIPPED: no Chromium on this machine; install the package chromium to run this test");
     };
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("timeline-rotated");
-    let _none = std::fs::remove_dir_all(&folder);
-    let hub = hub();
+    let (hub, recorder) = recorded("timeline-rotated").await;
     let link = hub.link().unwrap();
-    let store = Store::open(&Place::Folder(folder), Patience::default()).await.unwrap();
-    let recorder = Recorder::start(&hub, store, RecorderConfig::default()).unwrap();
     let page = Page::serve(0).await.unwrap();
     let newest = DeviceKey::from_seed([44; 32]).unwrap();
     let old = WatchLink { page: Some(page.url().clone()), ..watch_link(&link) };

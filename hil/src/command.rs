@@ -7,6 +7,7 @@ mod vm;
 use crate::bench::folder::Folder;
 use crate::{capture, checks, guest, list};
 use clap::{Args, Parser, Subcommand};
+use doorframe_hil_report::progress::Progress;
 use doorframe_hil_report::{Ending, Outcome, Report, baseline::Judged, html, junit, table};
 use std::error::Error;
 use std::fs;
@@ -55,6 +56,28 @@ enum Task {
     /// The other side of `vm`
     #[command(hide = true)]
     Guest,
+}
+
+/// What the checks of this machine have found so far, shown as it comes.
+struct Told {
+    progress: Progress,
+    outcomes: Vec<Outcome>,
+}
+
+impl Told {
+    fn new(checks: usize) -> Self {
+        Self { progress: Progress::new(checks), outcomes: Vec::new() }
+    }
+
+    fn handle(&mut self, news: checks::News<'_>) {
+        match news {
+            checks::News::Begins(check) => self.progress.begin(check),
+            checks::News::Found(outcome) => {
+                self.progress.end(&outcome);
+                self.outcomes.push(outcome);
+            }
+        }
+    }
 }
 
 /// Which checks, and where what they find goes.

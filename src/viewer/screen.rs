@@ -290,8 +290,8 @@ impl Screen {
                 _ => {}
             }
         }
-        let dropped = self.machine.drops().total();
-        self.with_stats(|stats| stats.dropped = dropped);
+        let drops = self.machine.drops();
+        self.with_stats(|stats| (stats.dropped, stats.untrue) = (drops.total(), drops.untrue()));
     }
 
     fn show(&mut self, epoch: Epoch, position: u64, media: &MediaUnit, received: u64) {

@@ -23,6 +23,12 @@ pub struct Drops {
 }
 
 impl Drops {
+    /// Those that an honest camera and an honest hub never cause, however busy the machine is.
+    pub fn untrue(&self) -> u64 {
+        let Self { malformed, forged, uncommitted, wrong_epoch, unopened, replayed: _, stale: _, early: _ } = self;
+        malformed + forged + uncommitted + wrong_epoch + unopened
+    }
+
     /// All of them together.
     pub fn total(&self) -> u64 {
         let Self { malformed, forged, uncommitted, wrong_epoch, unopened, replayed, stale, early } = self;

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { fromHex, toHex } from "../src/bytes.ts";
 import { KeyTree } from "../src/keys.ts";
-import { parseHeader, SframeKey, SUITE_AES_256_GCM } from "../src/sframe.ts";
+import { parseHeader, SframeKey, SUITE_CHACHA20 } from "../src/sframe.ts";
 
 const FOLDER = "../vectors/seal";
 const TAG = 16;
@@ -35,8 +35,11 @@ async function read(vector: Vector): Promise<string> {
   if (!header) return "malformed";
   if (header.kid !== BigInt(vector.epoch)) return "other epoch";
   if (object.length < header.length + TAG) return "malformed";
-  // A suite that no browser has: as far as here it is read all the same.
-  if (vector.suite !== SUITE_AES_256_GCM) return "ok";
+  // No browser has this one: as far as here it is read all the same.
+  if (vector.suite === SUITE_CHACHA20) {
+    assert.equal(Number(header.ctr), vector.position);
+    return "ok";
+  }
   const plaintext = await (await SframeKey.derive(base, header.kid)).open(header, object);
   if (!plaintext) return "unopened";
   assert.deepEqual([Number(header.ctr), toHex(plaintext)], [vector.position, vector.plaintext]);

@@ -3,9 +3,9 @@
 //! For QEMU, which listens on two sockets:
 //! ```text
 //! qemu-system-x86_64 … -device qemu-xhci \
-//!     -chardev socket,id=c,path=/tmp/camera,server=on,wait=off -device usb-redir,chardev=c \
-//!     -chardev socket,id=r,path=/tmp/rig,server=on,wait=off -device usb-redir,chardev=r
-//! virtual-board --camera /tmp/camera --rig /tmp/rig
+//!     -chardev socket,id=c,path=camera.sock,server=on,wait=off -device usb-redir,chardev=c \
+//!     -chardev socket,id=r,path=rig.sock,server=on,wait=off -device usb-redir,chardev=r
+//! virtual-board --camera camera.sock --rig rig.sock
 //! ```
 //! For this machine itself, as root, after `modprobe vhci_hcd`: `virtual-board --vhci 0`, which takes ports 0 and 1.
 

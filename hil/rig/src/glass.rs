@@ -52,10 +52,6 @@ pub enum GlassError {
         /// So many were not.
         stray: usize,
     },
-    /// The rig is not to be trusted with the rest.
-    #[error("the rig sees its own light only after {} us, not within {} us: is the photodiode in front of the light, and no \
-             light-dependent resistor?", .0.as_micros(), MAX_OWN_DELAY.as_micros())]
-    SlowRig(Duration),
     /// What was asked for cannot be measured.
     #[error("{flips} flips at {} us a frame cannot be swept: {MIN_FLIPS} to {MAX_FLIPS} flips and 1 to 1000 ms a frame can", frame.as_micros())]
     Sweep {
@@ -145,16 +141,6 @@ impl Glass {
             return Err(GlassError::Stray { flips, stray: self.stray });
         }
         Ok(self)
-    }
-
-    /// As the rig's own delay: the photodiode looks at the light itself.
-    ///
-    /// # Errors
-    /// If the rig is slow, or as in [`check`](Self::check).
-    pub fn own_delay(self) -> Result<Duration, GlassError> {
-        let glass = self.check()?;
-        let delay = glass.quantile(95);
-        if delay > MAX_OWN_DELAY { Err(GlassError::SlowRig(delay)) } else { Ok(delay) }
     }
 
     /// The latency that so many percent of the flips are not above; zero if there are none.

@@ -148,7 +148,7 @@ impl Simulated {
     }
 
     /// What is on the bench.
-    pub const fn world_mut(&mut self) -> &mut World {
+    const fn world_mut(&mut self) -> &mut World {
         self.controller.pins_mut()
     }
 

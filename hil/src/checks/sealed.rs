@@ -170,7 +170,8 @@ fn figures(bench: &mut Bench<'_>, viewer: &ViewerStats) {
     {
         bench.figure(Figure::new(name, count as f64, "").at_most(0.0));
     }
-    // Among them are objects that came long before their epoch's opening, as they may where a machine has no time for the viewer.
+    bench.figure(Figure::new("objects that are not the camera's", viewer.untrue as f64, "").at_most(0.0));
+    // Beside those: objects that came long before their epoch's opening, as they may where a machine has no time for the viewer.
     bench.figure(Figure::new("objects dropped", viewer.dropped as f64, "").at_most(PICTURES as f64 / 10.0));
     if let Some(times) = viewer.capture_to_picture.percentiles() {
         bench.figure(Figure::new("capture to picture p50", times.p50, "ms"));

@@ -1,6 +1,6 @@
 //! Commands about a bench: baselines, comparisons, and latency from glass to glass.
 
-use super::{read_report, report, width};
+use super::{Told, read_report, report, width};
 use crate::bench::file::Name;
 use crate::bench::folder::Folder;
 use crate::bench::hands::Held;
@@ -8,7 +8,6 @@ use crate::checks::{self, Check, Hands, News, Settings, needs};
 use crate::wire::{Answer, Ask};
 use clap::{Args, Subcommand};
 use doorframe_hil_report::compare::compare;
-use doorframe_hil_report::progress::Progress;
 use doorframe_hil_report::{Better, Ending, Figure, Outcome, Series, Verdict};
 use doorframe_rig::glass::{MAX_OWN_DELAY, MIN_FLIPS, sweep};
 use doorframe_rig::message::{Level, MAX_FLIPS};
@@ -139,12 +138,12 @@ pub(super) fn on_bench(held: Held, checks: &[Check], settings: &Settings) -> Res
     let (faults, plain): (Vec<&Check>, Vec<&Check>) = checks.iter().partition(is_fault);
     let plain: Vec<Check> = plain.into_iter().copied().collect();
     let device = held.video()?;
-    let mut hands = OnBench { held, progress: Progress::new(checks.len()), outcomes: Vec::new() };
+    let mut hands = OnBench { held, told: Told::new(checks.len()) };
     let ran = checks::run(&plain, Some(device), settings, &mut hands);
     for check in faults {
         hands.tell(News::Found(Outcome::not_run(check.name, format!("it needs {}", needs(&Ask::Count)))))?;
     }
-    let OnBench { held, progress, outcomes } = hands;
+    let OnBench { held, told: Told { progress, outcomes } } = hands;
     drop(progress);
     ran?;
     let failed = outcomes.iter().find(|outcome| matches!(outcome.verdict, Verdict::Failed { .. }));
@@ -155,19 +154,12 @@ pub(super) fn on_bench(held: Held, checks: &[Check], settings: &Settings) -> Res
 /// The hands of a bench: its power switch and its rig.
 struct OnBench {
     held: Held,
-    progress: Progress,
-    outcomes: Vec<Outcome>,
+    told: Told,
 }
 
 impl Hands for OnBench {
     fn tell(&mut self, news: News<'_>) -> io::Result<()> {
-        match news {
-            News::Begins(check) => self.progress.begin(check),
-            News::Found(outcome) => {
-                self.progress.end(&outcome);
-                self.outcomes.push(outcome);
-            }
-        }
+        self.told.handle(news);
         Ok(())
     }
 

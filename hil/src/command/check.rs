@@ -2,7 +2,7 @@
 
 use super::bench::on_bench;
 use super::vm::{self, Machine};
-use super::{Common, report};
+use super::{Common, Told, report};
 use crate::bench::board::Place;
 use crate::bench::file::Name;
 use crate::bench::hands::{ByHand, Held};
@@ -10,8 +10,7 @@ use crate::checks::{self, Hands, News, Settings};
 use crate::vm::Virtual;
 use crate::wire::{Answer, Ask};
 use clap::Args;
-use doorframe_hil_report::progress::Progress;
-use doorframe_hil_report::{Ending, Outcome};
+use doorframe_hil_report::Ending;
 use doorframe_virtual_board::FaultPlan;
 use std::error::Error;
 use std::io;
@@ -47,9 +46,9 @@ impl Check {
         let (name, outcomes) = match &self.board {
             None => {
                 let name = self.device.as_ref().map_or_else(|| "camera".to_owned(), |path| path.display().to_string());
-                let mut nobody = Nobody { progress: Progress::new(checks.len()), outcomes: Vec::new() };
+                let mut nobody = Nobody(Told::new(checks.len()));
                 checks::run(&checks, self.device, &settings, &mut nobody)?;
-                (name, nobody.outcomes)
+                (name, nobody.0.outcomes)
             }
             Some(name) => {
                 let outcomes = if bench.board(name)?.place == Place::Virtual {
@@ -67,20 +66,11 @@ impl Check {
 }
 
 /// Nobody is there to pull a cable or to press a button.
-struct Nobody {
-    progress: Progress,
-    outcomes: Vec<Outcome>,
-}
+struct Nobody(Told);
 
 impl Hands for Nobody {
     fn tell(&mut self, news: News<'_>) -> io::Result<()> {
-        match news {
-            News::Begins(check) => self.progress.begin(check),
-            News::Found(outcome) => {
-                self.progress.end(&outcome);
-                self.outcomes.push(outcome);
-            }
-        }
+        self.0.handle(news);
         Ok(())
     }
 
