@@ -211,6 +211,7 @@ async fn session(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use doorframe_transport::identity::VerifyingKey;
     use crate::link::Alias;
 
     fn camera() -> PairedCamera {
