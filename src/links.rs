@@ -94,12 +94,6 @@ impl IntoIterator for WatchLinks {
     }
 }
 
-impl From<WatchLink> for WatchLinks {
-    fn from(link: WatchLink) -> Self {
-        Self(vec![link])
-    }
-}
-
 impl FromStr for WatchLinks {
     type Err = LinksError;
 
@@ -215,8 +209,8 @@ mod tests {
     #[test]
     fn one_camera_is_the_link_that_it_always_was() {
         let one = link("front-door", HOME, 2);
-        assert_eq!(WatchLinks::from(one.clone()).to_string(), one.to_string());
-        assert_eq!(one.to_string().parse(), Ok(WatchLinks::from(one)));
+        assert_eq!(WatchLinks::new(vec![one.clone()]).unwrap().to_string(), one.to_string());
+        assert_eq!(one.to_string().parse(), WatchLinks::new(vec![one]));
     }
 
     #[test]

@@ -211,8 +211,8 @@ async fn session(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use doorframe_transport::identity::VerifyingKey;
     use crate::link::Alias;
+    use doorframe_transport::identity::VerifyingKey;
 
     fn camera() -> PairedCamera {
         PairedCamera {

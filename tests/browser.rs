@@ -6,8 +6,7 @@
 mod chromium;
 mod common;
 
-use base64::Engine as _;
-use chromium::Chromium;
+use chromium::{Chromium, keep};
 use common::{PATIENCE, config, hub, watch_link};
 use doorframe::camera::{Camera, CameraConfig};
 use doorframe::codec::clip::y4m;
@@ -21,28 +20,9 @@ use std::path::Path;
 use std::time::Instant;
 use zeroize::Zeroizing;
 
-/// Leaves a picture for a person to look at, in the folder that `DOORFRAME_SCREENSHOTS` names.
-fn keep(name: &str, png: &str) {
-    let png = base64::engine::general_purpose::STANDARD.decode(png).unwrap();
-    assert!(png.starts_with(b"\x89PNG") && png.len() > 5_000, "{name} is no picture: {} bytes", png.len());
-    if let Some(folder) = std::env::var_os("DOORFRAME_SCREENSHOTS") {
-        std::fs::write(Path::new(&folder).join(name), png).unwrap();
-    }
-}
-
-/// Chromium, or a clear word that there is none.
-fn chromium() -> Option<std::path::PathBuf> {
-    let found = chromium::find();
-    if found.is_none() {
-        assert!(std::env::var_os("CI").is_none(), "CI has to install Chromium");
-        println!("SKIPPED: no Chromium on this machine; install the package chromium to run this test");
-    }
-    found
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_browser_shows_the_camera_and_finds_it_again() {
-    let Some(program) = chromium() else { return };
+    let Some(program) = chromium::find_or_skip() else { return };
     let hub = hub();
     let link = hub.link().unwrap();
     let page = Page::serve(0).await.unwrap();
@@ -91,7 +71,7 @@ fn back_yard(devices: u8) -> CameraConfig {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_browser_shows_two_cameras_at_once_and_either_alone_and_tells_that_one_is_sealed_to_more_devices() {
-    let Some(program) = chromium() else { return };
+    let Some(program) = chromium::find_or_skip() else { return };
     let hub = hub();
     let link = hub.link().unwrap();
     let page = Page::serve(0).await.unwrap();
@@ -146,7 +126,7 @@ async fn a_browser_shows_two_cameras_at_once_and_either_alone_and_tells_that_one
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_browser_says_what_is_wrong() {
-    let Some(program) = chromium() else { return };
+    let Some(program) = chromium::find_or_skip() else { return };
     let hub = hub();
     let link = hub.link().unwrap();
     let page = Page::serve(0).await.unwrap();
@@ -239,7 +219,7 @@ const SAMPLE: &str = "JSON.stringify((() => {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_browser_shows_the_colours_that_were_before_the_sensor() {
-    let Some(program) = chromium() else { return };
+    let Some(program) = chromium::find_or_skip() else { return };
     let hub = hub();
     let link = hub.link().unwrap();
     let page = Page::serve(0).await.unwrap();

@@ -25,6 +25,7 @@ use doorframe::transport::moq::{Broadcast, Node, TrackWriter};
 use doorframe::transport::recorded::{EpochFile, SpanCheck, open};
 use doorframe::transport::store::{EpochEntry, Patience, Place, Shelf, Store};
 use doorframe::wall_us;
+use fast::until as stored;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -116,18 +117,6 @@ async fn until(camera: &Camera, what: &str, wished: impl Fn(&SpoolStats) -> bool
         }
         let state = camera.spool().borrow().clone();
         assert!(started.elapsed() < PATIENCE, "no {what} within {PATIENCE:?}: {:?}, {state:?}", stats.spool);
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-}
-
-async fn stored(recorder: &Recorder, what: &str, wished: impl Fn(&RecorderStats) -> bool) -> RecorderStats {
-    let started = Instant::now();
-    loop {
-        let stats = recorder.stats();
-        if wished(&stats) {
-            return stats;
-        }
-        assert!(started.elapsed() < PATIENCE, "no {what} within {PATIENCE:?}: {stats:?}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
@@ -417,36 +406,22 @@ async fn a_recorder_takes_of_a_spool_what_its_camera_signed_once_and_the_whole_f
 
     let node = Arc::new(Node::new());
     let recorder = Recorder::on(node.clone(), "home", target, RecorderConfig::default()).unwrap();
-    let broadcast = node.broadcast(&format!("home/spool/door/{session}")).unwrap();
-    let tracks = ["session", "epoch"].map(|name| broadcast.track(name, 10).unwrap());
-    let mut group = tracks[0].group(0).unwrap();
-    group.write(MediaTime::default(), source.session(&fast::shelf(), session).await.unwrap()).unwrap();
-    group.finish();
-    broadcast.announce().unwrap();
-    let started = Instant::now();
-    let mut next = 0;
-    let mut send = |bytes: &Bytes, length: usize| {
-        let mut group = tracks[1].group(next).unwrap();
-        next += 1;
-        let at = MediaTime::from_duration(started.elapsed());
-        group.write(at, Bytes::copy_from_slice(&(length as u32).to_be_bytes())).unwrap();
-        bytes.chunks(1000).for_each(|part| group.write(at, Bytes::copy_from_slice(part)).unwrap());
-        group.finish();
-    };
+    let manifest = source.session(&fast::shelf(), session).await.unwrap();
+    let mut spool = fast::Spool::start(&node, session, manifest);
     let mut acks = node.record("home/stored/door", "ack", 0).await.unwrap();
     let whole = |n: usize| (&bytes[n], bytes[n].len());
     for (n, (bytes, length)) in [whole(0), whole(0), whole(1), whole(2)].into_iter().enumerate() {
-        send(bytes, length);
+        spool.send_as(bytes, length);
         stored(&recorder, "epoch", |stats| stats.stored + stats.known == n as u64 + 1).await;
     }
     // Another session's, one that was changed, one that is too long, and one that breaks off.
     let changed = Bytes::from([&bytes[0][..3000], &[1], &bytes[0][3001..]].concat());
     for (n, (bytes, length)) in [whole(3), (&changed, changed.len()), (&bytes[0], 1 << 30)].into_iter().enumerate() {
-        send(bytes, length);
+        spool.send_as(bytes, length);
         stored(&recorder, "refusal", |stats| stats.refused == n as u64 + 1).await;
     }
-    send(&bytes[0], bytes[0].len() + 1);
-    send(&bytes[2], bytes[2].len());
+    spool.send_as(&bytes[0], bytes[0].len() + 1);
+    spool.send_as(&bytes[2], bytes[2].len());
     let stats = stored(&recorder, "end", |stats| stats.known == 2).await;
     assert_eq!((stats.stored, stats.spooled, stats.refused, stats.kept), (3, 5, 3, 3), "{stats:?}");
 

@@ -7,8 +7,7 @@
 mod chromium;
 mod common;
 
-use base64::Engine as _;
-use chromium::Chromium;
+use chromium::{Chromium, keep};
 use common::{PATIENCE, config, hub, watch_link};
 use doorframe::camera::Camera;
 use doorframe::hub::Hub;
@@ -30,14 +29,6 @@ fn press(browser: &mut Chromium, on: &str, key: &str) {
     browser.evaluate(&format!("document.getElementById('{on}').dispatchEvent({event})"));
 }
 
-/// Leaves a picture for a person to look at, in the folder that `DOORFRAME_SCREENSHOTS` names.
-fn keep(browser: &mut Chromium, name: &str) {
-    if let Some(folder) = std::env::var_os("DOORFRAME_SCREENSHOTS") {
-        let png = base64::engine::general_purpose::STANDARD.decode(browser.screenshot()).unwrap();
-        std::fs::write(Path::new(&folder).join(name), png).unwrap();
-    }
-}
-
 /// A hub that records to a folder of that name, empty at first.
 async fn recorded(name: &str) -> (Hub, Recorder) {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
@@ -54,10 +45,7 @@ fn number(statistics: &Value, field: &str) -> f64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_browser_goes_back_in_time_and_to_live_again() {
-    let Some(program) = chromium::find() else {
-        assert!(std::env::var_os("CI").is_none(), "CI has to install Chromium");
-        return println!("SKIPPED: no Chromium on this machine; install the package chromium to run this test");
-    };
+    let Some(program) = chromium::find_or_skip() else { return };
     let (hub, recorder) = recorded("timeline").await;
     let link = hub.link().unwrap();
     let page = Page::serve(0).await.unwrap();
@@ -91,7 +79,7 @@ async fn a_browser_goes_back_in_time_and_to_live_again() {
             assert_eq!(past["alarms"], 0, "{past}");
         }
         println!("(ms from a key to its picture, ms ago that it was filmed): {figures:?}");
-        keep(&mut browser, "tape-playing.png");
+        keep("tape-playing.png", &browser.screenshot());
 
         // It plays, a pause holds it, and a picture more is one picture.
         let at = number(&browser.statistics(), "filmed");
@@ -117,7 +105,7 @@ async fn a_browser_goes_back_in_time_and_to_live_again() {
             assert!(started.elapsed() < PATIENCE, "no mark where somebody rang: {}", browser.statistics());
             std::thread::sleep(std::time::Duration::from_millis(200));
         }
-        keep(&mut browser, "tape-live-again.png");
+        keep("tape-live-again.png", &browser.screenshot());
     })
     .await
     .unwrap();
@@ -127,10 +115,7 @@ async fn a_browser_goes_back_in_time_and_to_live_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_browser_opens_live_and_recorded_what_was_sealed_before_its_device_changed_its_key() {
-    let Some(program) = chromium::find() else {
-        assert!(std::env::var_os("CI").is_none(), "CI has to install Chromium");
-        return println!("SKIPPED: no Chromium on this machine; install the package chromium to run this test");
-    };
+    let Some(program) = chromium::find_or_skip() else { return };
     let (hub, recorder) = recorded("timeline-rotated").await;
     let link = hub.link().unwrap();
     let page = Page::serve(0).await.unwrap();

@@ -132,10 +132,7 @@ impl CameraHome {
     pub(super) fn sealing(&self, wall_us: u64) -> Sealing {
         let kept = self.lock();
         let lists = kept.home.lists();
-        let mut devices: Vec<DevicePublicKey> = Vec::new();
-        for (_, public) in lists.recipients(wall_us) {
-            devices.push(public.clone());
-        }
+        let devices = lists.recipients(wall_us).map(|(_, public)| public.clone()).collect();
         let (list, until) = (lists.newest().reference(), lists.next_expiry(wall_us));
         Sealing { devices, list, until, revision: kept.revision }
     }
@@ -148,8 +145,7 @@ impl CameraHome {
     pub fn handle(&self, record: &[u8]) -> Result<Update, RecordRefused> {
         let disk = self.0.disk.lock().unwrap_or_else(PoisonError::into_inner);
         let mut kept = self.lock();
-        let mut next = kept.home.clone();
-        let update = match next.handle(record) {
+        let update = match kept.home.handle(record) {
             Ok(update) => update,
             Err(refused) => {
                 kept.refused += 1;
@@ -158,8 +154,7 @@ impl CameraHome {
             }
         };
         let Update::New(changes) = &update else { return Ok(update) };
-        let bytes = next.emit();
-        kept.home = next;
+        let bytes = kept.home.emit();
         kept.revision += 1;
         for change in changes {
             let _unheard = kept.tell.send(HomeEvent::Changed(change.clone()));

@@ -11,7 +11,7 @@ use std::time::Duration;
 pub struct PreRoll(u8);
 
 impl PreRoll {
-    /// The longest, which is what a recorder holds.
+    /// The longest: a recorder holds one epoch more.
     pub const MAX: Duration = Duration::from_secs(16);
 
     /// At least `time`; `None` above [`PreRoll::MAX`].

@@ -100,14 +100,12 @@ impl Live {
         group.write(session.media_time(now), manifest)?;
         group.finish();
         let lists = config.home.as_ref().map(|home| publish_lists(&broadcast, home, &session)).transpose()?;
-        let keep = match config.keep {
-            Some(pre_roll) => Some(Names::new(pre_roll, broadcast.track("keep", FIRST)?)),
-            None => None,
-        };
-        let keep = keep.map(|mut names| {
+        let keep = config.keep.map(|pre_roll| {
+            let mut names = Names::new(pre_roll, broadcast.track("keep", FIRST)?);
             former.into_iter().for_each(|former| names.follow(former));
-            names
+            Ok::<_, CarriageError>(names)
         });
+        let keep = keep.transpose()?;
         let live = Self {
             manifest: broadcast.track("manifest", FIRST)?,
             video: broadcast.track("video", VIDEO)?,

@@ -36,7 +36,7 @@ pub struct SpoolConfig {
     pub folder: Option<PathBuf>,
     /// Bytes on the disk; beyond, the oldest epochs are let go.
     pub bytes: u64,
-    /// Epochs kept in memory until the hub has confirmed them. A recorder in event mode takes 16 s to decide, so that fewer than nine
+    /// Epochs kept in memory until the hub has confirmed them. A recorder in event mode takes 18 s to decide, so that fewer than ten
     /// would write to the disk what nobody needs.
     pub ring_epochs: usize,
     /// Bytes in memory, what waits for the disk among them.

@@ -2,7 +2,7 @@
 
 use super::{CameraArgs, Failure, status};
 use clap::Args;
-use doorframe::camera::{BellDevice, BellState, Camera, CameraHome, CameraState, HomeEvent, PreRoll, SpoolConfig};
+use doorframe::camera::{BellDevice, BellState, Camera, CameraHome, CameraState, HomeEvent, PreRoll};
 use doorframe::link::{HubLink, WatchLink};
 use doorframe::pairing::{self, CameraHub, Pairing, PairingEvent};
 use doorframe::sensor::Clock;
@@ -137,7 +137,6 @@ impl CameraCommand {
 
         let mut config = self.camera.config(identity, owners, *device_secret)?;
         config.boot = boot;
-        config.spool = SpoolConfig::default();
         config.spool.bytes = self.spool_bytes;
         config.spool.folder =
             self.spool.map(|folder| if folder.as_os_str() == "on" { self.state.join("spool") } else { folder });

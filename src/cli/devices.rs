@@ -8,9 +8,9 @@ use doorframe::link::HubLink;
 use doorframe::recovery::HomeLink;
 use doorframe::state::{StateDir, random32};
 use doorframe::transport::devices::{Change, Device, DeviceName, Expiry, RecoveryKey, Role};
-use doorframe::transport::identity::{DevicePublicKey, VerifyingKey};
+use doorframe::transport::identity::{DeviceKey, DevicePublicKey, VerifyingKey};
 use doorframe::transport::seed::Seed;
-use doorframe::vault::{Vault, VaultError};
+use doorframe::vault::{Home, PairedCamera, Vault, VaultError};
 use doorframe::viewer::{NoSink, Own, Viewer, ViewerState};
 use doorframe::wall_us;
 use std::path::PathBuf;
@@ -344,7 +344,7 @@ pub(super) fn read_card(card: &str) -> Result<(VerifyingKey, DevicePublicKey, u3
 }
 
 /// How long a camera is waited for that is to take a new list.
-const PATIENCE: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What a camera is to be given.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -355,40 +355,68 @@ pub(super) enum News {
     Rotation,
 }
 
+/// What became of a visit to a camera.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Visit {
+    /// It seals by our newest list, and that was said.
+    Taken,
+    /// Something is wrong with it, and that was said.
+    Alarm,
+    /// It was not there, or does not know this device.
+    Silent,
+}
+
 /// Brings what is new to every camera that is there.
 pub(super) async fn deliver(vault: &Vault, news: News) -> Result<(), Failure> {
     let Some(home) = vault.home() else { return Ok(()) };
-    let ours = home.lists().newest().reference();
     for camera in vault.cameras() {
-        let link = vault.watch_link(&camera.alias).map_err(Failure::of)?;
         let retired = vault.devices().into_iter().skip(1).collect();
-        let own = Own { home: home.clone(), retired, again: Box::new(|| None), keep: Box::new(|_| None) };
-        let challenge = random32().map_err(Failure::of)?;
-        let viewer = Viewer::of_home(&link, own, challenge, Box::new(NoSink), None).map_err(Failure::of)?;
-        let mut stated = viewer.stated_list();
-        let has_it = async {
-            stated.wait_for(|stated| *stated == Some(ours)).await.ok()?;
-            if news == News::Rotation {
-                stated.changed().await.ok()?;
-            }
-            Some(())
-        };
-        let came = tokio::time::timeout(PATIENCE, has_it).await.is_ok_and(|came| came.is_some());
-        let alias = &camera.alias;
-        let alarm = match &*viewer.state().borrow() {
-            ViewerState::Alarm(words) => Some(words.clone()),
-            _ => None,
-        };
-        if let Some(words) = alarm {
-            println!("  camera {alias}: ALARM: {words}");
-        } else if came {
-            println!("  camera {alias} seals by device list {} now", ours.version);
-        } else {
+        if visit(vault, camera, home, retired, news).await? == Visit::Silent {
             println!(
-                "  camera {alias} was not reached; it is given the list when one of the home's devices watches it"
+                "  camera {} was not reached; it is given the list when one of the home's devices watches it",
+                camera.alias
             );
         }
-        viewer.stop().await.map_err(Failure::of)?;
     }
     Ok(())
+}
+
+/// Brings what is new to one camera, in a session that this device's newest key or one of `retired` opens.
+pub(super) async fn visit(
+    vault: &Vault,
+    camera: &PairedCamera,
+    home: &Home,
+    retired: Vec<DeviceKey>,
+    news: News,
+) -> Result<Visit, Failure> {
+    let ours = home.lists().newest().reference();
+    let link = vault.watch_link(&camera.alias).map_err(Failure::of)?;
+    let own = Own { home: home.clone(), retired, again: Box::new(|| None), keep: Box::new(|_| None) };
+    let challenge = random32().map_err(Failure::of)?;
+    let viewer = Viewer::of_home(&link, own, challenge, Box::new(NoSink), None).map_err(Failure::of)?;
+    let mut stated = viewer.stated_list();
+    let has_it = async {
+        stated.wait_for(|stated| *stated == Some(ours)).await.ok()?;
+        if news == News::Rotation {
+            stated.changed().await.ok()?;
+        }
+        Some(())
+    };
+    let came = tokio::time::timeout(PATIENCE, has_it).await.is_ok_and(|came| came.is_some());
+    let alarm = match &*viewer.state().borrow() {
+        ViewerState::Alarm(words) => Some(words.clone()),
+        _ => None,
+    };
+    viewer.stop().await.map_err(Failure::of)?;
+    Ok(match alarm {
+        Some(words) => {
+            println!("  camera {}: ALARM: {words}", camera.alias);
+            Visit::Alarm
+        }
+        None if came => {
+            println!("  camera {} seals by device list {} now", camera.alias, ours.version);
+            Visit::Taken
+        }
+        None => Visit::Silent,
+    })
 }

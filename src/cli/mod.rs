@@ -98,22 +98,7 @@ enum Command {
 impl Command {
     /// Whether keys that open or sign something are in this program's memory.
     fn holds_keys(&self) -> bool {
-        matches!(
-            self,
-            Self::Demo(_)
-                | Self::Camera(_)
-                | Self::Watch(_)
-                | Self::Page(_)
-                | Self::Pair(_)
-                | Self::Devices(_)
-                | Self::Recover(_)
-                | Self::List(_)
-                | Self::Play(_)
-                | Self::Export(_)
-                | Self::Grant(_)
-                | Self::Grants(_)
-                | Self::Open(_)
-        )
+        !matches!(self, Self::Hub(_) | Self::Protect(_) | Self::Version(_))
     }
 }
 

@@ -4,8 +4,9 @@ use super::Failure;
 use clap::Args;
 use doorframe::link::Alias;
 use doorframe::transport::store::{Patience, Place, Shelf, Store};
+use doorframe::{wall_us, when};
+use jiff::tz::TimeZone;
 use std::ops::RangeInclusive;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 #[derive(Debug, Args)]
 pub(super) struct Protect {
@@ -26,15 +27,12 @@ pub(super) struct Protect {
 
 /// µs since 1970.
 fn parse_time(text: &str) -> Result<u64, String> {
-    let wrong = || format!("{text:?} is not a moment like 2026-11-24 18:30:00, in UTC");
-    let time = humantime::parse_rfc3339_weak(text).map_err(|_| wrong())?;
-    let since = time.duration_since(UNIX_EPOCH).map_err(|_| wrong())?;
-    u64::try_from(since.as_micros()).map_err(|_| wrong())
+    when::parse(text, wall_us(), &TimeZone::UTC)
+        .map_err(|_| format!("{text:?} is not a moment like 2026-11-24 18:30:00, in UTC"))
 }
 
 fn words(span: &RangeInclusive<u64>) -> String {
-    let time = |us: u64| humantime::format_rfc3339_seconds(SystemTime::UNIX_EPOCH + Duration::from_micros(us));
-    format!("{} to {}", time(*span.start()), time(*span.end()))
+    format!("{} to {}", when::utc(*span.start()), when::utc(*span.end()))
 }
 
 impl Protect {

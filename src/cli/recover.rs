@@ -1,19 +1,16 @@
 //! `doorframe recover`.
 
 use super::Failure;
-use super::devices::{find, parse_name};
+use super::devices::{News, Visit, find, parse_name, visit};
 use clap::{Args, ValueEnum};
 use doorframe::link::HubLink;
 use doorframe::recovery::{FetchError, cameras_of, lists_of};
-use doorframe::state::{StateDir, random32};
+use doorframe::state::StateDir;
 use doorframe::transport::devices::{BadWords, DeviceName, RecoveryKey, Role, near_words};
-use doorframe::transport::identity::DeviceKey;
 use doorframe::vault::{Before, Home, PairedCamera, Recovering, Vault, check_words};
-use doorframe::viewer::{NoSink, Own, Viewer};
 use doorframe::wall_us;
 use std::io::{BufRead, IsTerminal as _};
 use std::path::PathBuf;
-use std::time::Duration;
 use zeroize::Zeroizing;
 
 /// Reads the 24 words from the standard input, never from the command line: type them, with the lines that were kept with them, or give
@@ -62,8 +59,6 @@ struct Typed {
 /// Of words and links together; nothing longer is read.
 const MOST_TYPED: usize = 64 << 10;
 const WORDS: usize = 24;
-/// How long a camera is waited for that is to take the new list.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 impl RecoverCommand {
     pub(super) async fn run(self) -> Result<(), Failure> {
@@ -112,7 +107,9 @@ impl RecoverCommand {
         println!("This device is an owner of the home now, by device list {}.", home.lists().newest().version());
         changes.iter().for_each(|change| println!("  {change}"));
         for camera in vault.cameras() {
-            if !deliver(&vault, camera, &home, words.device_key().map_err(Failure::of)?).await? {
+            // In a session that the words open: this device's key is not in it yet.
+            let words = vec![words.device_key().map_err(Failure::of)?];
+            if visit(&vault, camera, &home, words, News::List).await? == Visit::Silent {
                 let alias = &camera.alias;
                 match self.keep_old_recordings {
                     Keep::Yes => {
@@ -241,23 +238,6 @@ async fn fetch(cameras: &[PairedCamera], words: &RecoveryKey) -> Result<Home, Fa
         }
     }
     Err(failure)
-}
-
-/// Gives the camera the new list, in a session that the words open: this device's key is not in it yet. Says whether it has it.
-async fn deliver(vault: &Vault, camera: &PairedCamera, home: &Home, words: DeviceKey) -> Result<bool, Failure> {
-    let link = vault.watch_link(&camera.alias).map_err(Failure::of)?;
-    let ours = home.lists().newest().reference();
-    let own = Own { home: home.clone(), retired: vec![words], again: Box::new(|| None), keep: Box::new(|_| None) };
-    let challenge = random32().map_err(Failure::of)?;
-    let viewer = Viewer::of_home(&link, own, challenge, Box::new(NoSink), None).map_err(Failure::of)?;
-    let mut stated = viewer.stated_list();
-    let has_it = stated.wait_for(|stated| *stated == Some(ours));
-    let came = tokio::time::timeout(PATIENCE, has_it).await.is_ok_and(|came| came.is_ok());
-    if came {
-        println!("  camera {} seals by device list {} now", camera.alias, ours.version);
-    }
-    viewer.stop().await.map_err(Failure::of)?;
-    Ok(came)
 }
 
 #[cfg(test)]

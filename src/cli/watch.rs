@@ -1,11 +1,12 @@
 //! `doorframe watch`.
 
+use super::from::StateArgs;
 use super::save::Save;
 use super::{Failure, ReportArgs, status};
 use clap::Args;
 use doorframe::link::{Alias, WatchLink};
 use doorframe::report::Report;
-use doorframe::state::{StateDir, random32};
+use doorframe::state::random32;
 use doorframe::vault::{Vault, VaultError};
 use doorframe::viewer::{NoSink, Own, Sink, Viewer};
 use jiff::tz::TimeZone;
@@ -17,9 +18,8 @@ pub(super) struct Watch {
     /// Name of a camera that was paired; or the link that a camera printed, in quotes; - reads that from the standard input, out of
     /// other users' sight.
     link: String,
-    /// Where this device's keys are kept, for a camera that was paired.
-    #[arg(long, value_name = "DIR", default_value_os_t = StateDir::default_path())]
-    state: PathBuf,
+    #[command(flatten)]
+    state: StateArgs,
     /// Save what is watched: FILE.y4m (pictures), FILE.h264 or FILE.ivf (as it came).
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
@@ -60,20 +60,15 @@ impl Watch {
     /// What is needed to watch a camera that was paired; `None` if that is not one's name.
     fn paired(&self) -> Result<Option<(WatchLink, Own)>, Failure> {
         let Ok(alias) = self.link.parse::<Alias>() else { return Ok(None) };
-        // Who never paired gets no keys because of a slip of the pen.
-        if !self.state.join("cameras").exists() {
-            return Ok(None);
-        }
-        let state = StateDir::open(&self.state).map_err(Failure::of)?;
-        let mut vault = Vault::open(&state).map_err(Failure::of)?;
+        let Some(mut vault) = self.state.vault()? else { return Ok(None) };
         if vault.camera(&alias).is_none() {
             return Ok(None);
         }
         super::from::upkeep(&mut vault)?;
         let link = vault.watch_link(&alias).map_err(Failure::of)?;
         let home = vault.home().ok_or_else(|| Failure::of(VaultError::NoHome))?.clone();
-        let (reread, keeper) = (state.clone(), state);
-        let again = move || Vault::open(&reread).ok().and_then(|vault| vault.home().cloned());
+        let (reread, keeper) = (self.state.open()?, self.state.open()?);
+        let again = move || Vault::home_in(&reread).ok().flatten();
         let keep = move |record: &[u8]| {
             let mut vault = Vault::open(&keeper).ok()?;
             vault.handle_record(record).ok()?;

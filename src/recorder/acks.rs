@@ -93,28 +93,23 @@ impl Told {
     }
 
     fn write(&mut self, ack: Bytes, at: MediaTime) -> Result<(), CarriageError> {
-        if self.fresh >= REPEATED {
-            self.group.take().into_iter().for_each(GroupWriter::finish);
-        }
-        let group = match &mut self.group {
-            Some(group) => group,
-            none => {
-                let group = none.insert(self.track.group(self.next)?);
-                self.next += 1;
-                self.fresh = 0;
-                for ack in &self.newest {
-                    group.write(at, ack.clone())?;
-                }
-                group
-            }
-        };
-        group.write(at, ack.clone())?;
-        self.fresh += 1;
-        self.newest.push_back(ack);
+        self.newest.push_back(ack.clone());
         if self.newest.len() > REPEATED {
             self.newest.pop_front();
         }
-        Ok(())
+        if let Some(group) = &mut self.group
+            && self.fresh < REPEATED
+            && group.write(at, ack).is_ok()
+        {
+            self.fresh += 1;
+            return Ok(());
+        }
+        // What one group does not take the next begins with.
+        self.group.take().into_iter().for_each(GroupWriter::finish);
+        self.fresh = 0;
+        let group = self.group.insert(self.track.group(self.next)?);
+        self.next += 1;
+        self.newest.iter().try_for_each(|ack| group.write(at, ack.clone()))
     }
 }
 

@@ -112,8 +112,7 @@ impl Taker {
                     continue;
                 }
             };
-            let is_it = |manifest: &SessionManifest| manifest.facts().id == id && manifest.is_signed();
-            let is_it = |record: &Bytes| SessionManifest::parse(record).is_ok_and(|manifest| is_it(&manifest));
+            let is_it = |record: &Bytes| SessionManifest::is_of(record, id);
             let Some(record) = stored.into_iter().chain([delivered]).find(is_it) else {
                 self.shared.count(|stats| stats.refused += 1);
                 return None;

@@ -1,6 +1,6 @@
 //! The cameras that this device was paired with.
 
-use crate::link::{Alias, HubLink, WatchLink};
+use crate::link::{Alias, HubLink, WatchLink, unbase64};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use doorframe_transport::identity::VerifyingKey;
@@ -104,10 +104,7 @@ impl Cameras {
 
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, String> {
         let all: Vec<Kept> = serde_json::from_slice(bytes).map_err(|error| format!("line {}", error.line()))?;
-        let key = |text: &str, what: &str| {
-            let bytes = URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
-            bytes.ok_or_else(|| format!("a camera's {what} is no key"))
-        };
+        let key = |text: &str, what: &str| unbase64(text).ok_or_else(|| format!("a camera's {what} is no key"));
         let read = |kept: &Kept| {
             Ok::<_, String>(PairedCamera {
                 alias: kept.alias.parse().map_err(|error: crate::link::BadAlias| error.to_string())?,

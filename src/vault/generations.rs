@@ -54,10 +54,14 @@ impl Generations {
         &self.newest
     }
 
+    /// Newest first.
+    pub(super) fn seeds(&self) -> impl Iterator<Item = &[u8; 32]> {
+        std::iter::once(&self.newest).chain(self.retired.iter().rev()).map(Generation::seed)
+    }
+
     /// Newest first. Seeds that made a key once make it again.
     pub(super) fn keys(&self) -> Vec<DeviceKey> {
-        let all = std::iter::once(&self.newest).chain(self.retired.iter().rev());
-        all.filter_map(|generation| DeviceKey::from_seed(*generation.seed()).ok()).collect()
+        self.seeds().filter_map(|seed| DeviceKey::from_seed(*seed).ok()).collect()
     }
 
     /// These and another, which is above `listed` too, the generation that the device list has.

@@ -137,20 +137,18 @@ impl Home {
         if left.split_off_first() != Some(&VERSION) {
             return Err("it is of a newer program".into());
         }
-        let (mut lists, mut rotations) = (Vec::new(), Vec::new());
+        let mut records = Vec::new();
         while !left.is_empty() {
             let (len, rest) = left.split_first_chunk::<4>().ok_or("it is cut off")?;
             let len = usize::try_from(u32::from_be_bytes(*len)).unwrap_or(usize::MAX);
             let (record, rest) = rest.split_at_checked(len).ok_or("it is cut off")?;
-            match record.get(1) {
-                Some(&LIST) => lists.push(record),
-                Some(&ROTATION) => rotations.push(record),
-                _ => return Err("it holds what is no device list".into()),
+            if !matches!(record.get(1), Some(&LIST | &ROTATION)) {
+                return Err("it holds what is no device list".into());
             }
+            records.push(record.to_vec());
             left = rest;
         }
-        let restored = Lists::restore(lists.iter().copied(), rotations).map_err(|why| why.to_string())?;
-        Ok(Self { lists: restored, records: lists.into_iter().map(<[u8]>::to_vec).collect() })
+        Self::of(&records).map_err(|why| why.to_string())
     }
 }
 

@@ -75,7 +75,7 @@ impl Vault {
         let journal = journal::open(state, &signer)?;
         let mut vault =
             Self { state: state.clone(), signer, generations, home: None, cameras: Cameras::default(), journal };
-        vault.reload()?;
+        vault.reload_home()?;
         Ok(vault)
     }
 
@@ -86,11 +86,24 @@ impl Vault {
             let found = Generations::parse(&bytes);
             self.generations = found.map_err(|why| VaultError::damaged(state, GENERATIONS, why))?;
         }
-        let home = state.read(HOME)?.map(|bytes| Home::parse(&bytes)).transpose();
-        self.home = home.map_err(|why| VaultError::damaged(state, HOME, why))?;
+        self.reload_home()
+    }
+
+    fn reload_home(&mut self) -> Result<(), VaultError> {
+        self.home = Self::home_in(&self.state)?;
+        let state = &self.state;
         let cameras = state.read(CAMERAS)?.map(Zeroizing::new).map(|bytes| Cameras::parse(&bytes)).transpose();
         self.cameras = cameras.map_err(|why| VaultError::damaged(state, CAMERAS, why))?.unwrap_or_default();
         Ok(())
+    }
+
+    /// The home's device lists as they are in `state` now, without anything else of the vault; `None` before the first camera was paired.
+    ///
+    /// # Errors
+    /// If they cannot be read, or are damaged.
+    pub fn home_in(state: &StateDir) -> Result<Option<Home>, VaultError> {
+        let home = state.read(HOME)?.map(|bytes| Home::parse(&bytes)).transpose();
+        home.map_err(|why| VaultError::damaged(state, HOME, why))
     }
 
     /// What this device signs with. It names the device on lists.
@@ -130,8 +143,8 @@ impl Vault {
     /// [`VaultError::NoCamera`].
     pub fn watch_link(&self, alias: &Alias) -> Result<WatchLink, VaultError> {
         let camera = self.camera(alias).ok_or_else(|| VaultError::NoCamera(alias.clone()))?;
-        let retired = self.devices().into_iter().skip(1).take(MOST_RETIRED);
-        let retired = retired.map(|key| Zeroizing::new(*key.seed())).collect();
+        let retired = self.generations.seeds().skip(1).take(MOST_RETIRED);
+        let retired = retired.map(|seed| Zeroizing::new(*seed)).collect();
         Ok(WatchLink { retired, ..camera.watch_link(self.generations.newest().seed()) })
     }
 

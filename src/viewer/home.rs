@@ -46,14 +46,16 @@ impl Watched {
     ///
     /// # Errors
     /// What a person should be told: a list that no owner signed, or a second one of a version.
-    pub(super) fn handle_letter(&self, key: &LetterKey, letter: &[u8]) -> Result<bool, RecordRefused> {
+    pub(super) fn handle_letter(&self, letter: &[u8]) -> Result<bool, RecordRefused> {
+        let key = self.0.letters.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(key) = key else { return Ok(false) };
         let Ok(record) = key.open(Way::ToDevices, letter) else { return Ok(false) };
         // Looked at here first: most of what comes is known, and not worth a look at the disk.
-        let mut next = self.lock().clone();
-        let before = next.lists().newest().version();
-        if next.lists().knows(&record) {
+        if self.lock().lists().knows(&record) {
             return Ok(false);
         }
+        let mut next = self.lock().clone();
+        let before = next.lists().newest().version();
         match next.handle(&record) {
             Ok(Update::New(_)) => {}
             Err(RecordRefused::List(refused @ (ListRefused::Forked { .. } | ListRefused::NotOwner(_)))) => {

@@ -215,8 +215,8 @@ impl Screen {
 
     /// A list that this device did not have. What the session states is set against it again.
     fn handle_letter(&mut self, id: SessionId, letter: &[u8]) {
-        let Some((home, key)) = self.home.as_ref().zip(self.machine.letters()) else { return };
-        let words = match home.handle_letter(&key, letter) {
+        let Some(home) = self.home.clone() else { return };
+        let words = match home.handle_letter(letter) {
             Ok(false) => None,
             Ok(true) => {
                 self.candidates.get(&id).and_then(|record| home.check_session(record).err()).map(|e| e.to_string())

@@ -1,5 +1,6 @@
 //! A headless Chromium, spoken to by the DevTools protocol.
 
+use base64::Engine as _;
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpStream;
@@ -18,8 +19,28 @@ pub(crate) struct Chromium {
     next_id: u64,
 }
 
+/// Chromium, or a clear word that there is none. CI has to have it.
+pub(crate) fn find_or_skip() -> Option<PathBuf> {
+    let found = find();
+    if found.is_none() {
+        assert!(std::env::var_os("CI").is_none(), "CI has to install Chromium");
+        println!("SKIPPED: no Chromium on this machine; install the package chromium to run this test");
+    }
+    found
+}
+
+/// Leaves a picture for a person to look at, in the folder that `DOORFRAME_SCREENSHOTS` names.
+#[allow(dead_code, reason = "not every test keeps pictures")]
+pub(crate) fn keep(name: &str, png: &str) {
+    let png = base64::engine::general_purpose::STANDARD.decode(png).unwrap();
+    assert!(png.starts_with(b"\x89PNG") && png.len() > 5_000, "{name} is no picture: {} bytes", png.len());
+    if let Some(folder) = std::env::var_os("DOORFRAME_SCREENSHOTS") {
+        std::fs::write(Path::new(&folder).join(name), png).unwrap();
+    }
+}
+
 /// Where Chromium is, if it is installed.
-pub(crate) fn find() -> Option<PathBuf> {
+fn find() -> Option<PathBuf> {
     let candidates = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path)

@@ -113,10 +113,15 @@ impl Spool {
 
     /// Sends an epoch file in pieces.
     pub(crate) fn send(&mut self, file: &Bytes) {
+        self.send_as(file, file.len());
+    }
+
+    /// The same, said to be of `length` bytes.
+    pub(crate) fn send_as(&mut self, file: &Bytes, length: usize) {
         let mut group = self.tracks[1].group(self.next).unwrap();
         self.next += 1;
         let at = MediaTime::from_duration(self.started.elapsed());
-        group.write(at, Bytes::copy_from_slice(&(file.len() as u32).to_be_bytes())).unwrap();
+        group.write(at, Bytes::copy_from_slice(&(length as u32).to_be_bytes())).unwrap();
         file.chunks(1000).for_each(|part| group.write(at, Bytes::copy_from_slice(part)).unwrap());
         group.finish();
     }

@@ -243,7 +243,7 @@ impl Deliver {
             None => {
                 let Some(store) = self.store.borrow().clone() else { return Err(NotSent::Later("no disk".into())) };
                 match store.session(&self.shelf, session).await {
-                    Ok(manifest) if is_manifest(&manifest, session) => manifest,
+                    Ok(manifest) if SessionManifest::is_of(&manifest, session) => manifest,
                     Ok(_) => return Err(NotSent::Damaged),
                     // Nobody could open what is left of it.
                     Err(StoreError::Absent | StoreError::TooLarge(_)) => return Err(NotSent::Damaged),
@@ -260,10 +260,6 @@ impl Deliver {
         broadcast.announce()?;
         Ok(Outlet { session, epochs, next: 0, _broadcast: (broadcast, track) })
     }
-}
-
-fn is_manifest(record: &[u8], session: SessionId) -> bool {
-    SessionManifest::parse(record).is_ok_and(|manifest| manifest.facts().id == session && manifest.is_signed())
 }
 
 /// `[16] session ‖ u32 epoch`.

@@ -104,7 +104,7 @@ pub(super) struct Held {
 /// Numbers of what was found at the start are below: it is older than all that is sealed now.
 const FIRST_SEALED: u64 = 1 << 48;
 /// Epochs after which one, whatever became of these, that came over this very connection and was not confirmed is sent again. A recorder that keeps only what is named
-/// takes 16 s, eight epochs, to know that it does not want one.
+/// takes 18 s, nine epochs, to know that it does not want one.
 const OVERDUE: usize = 10;
 /// Wait before anything is sent to a hub that did not confirm the last: doubled each time.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);

@@ -81,11 +81,6 @@ impl LetterKey {
         Self { session, keys: [key(Way::ToCamera), key(Way::ToDevices)] }
     }
 
-    /// Whose letters it opens.
-    pub fn session(&self) -> SessionId {
-        self.session
-    }
-
     /// Seals a list or a rotation; `nonce` is 12 random bytes, never used before. `None` for a record of more than
     /// [`MAX_LETTER_RECORD`] bytes.
     pub fn seal(&self, way: Way, record: &[u8], nonce: [u8; NONCE]) -> Option<Vec<u8>> {

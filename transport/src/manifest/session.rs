@@ -205,6 +205,11 @@ impl SessionManifest {
         verified(&self.record, LABEL, &self.facts.signer).is_some()
     }
 
+    /// Whether a record is a manifest of that session, signed by its own key.
+    pub fn is_of(record: &[u8], session: SessionId) -> bool {
+        Self::parse(record).is_ok_and(|manifest| manifest.facts.id == session && manifest.is_signed())
+    }
+
     /// Checks every signature and opens the root with `device`'s key, if the session is `camera`'s.
     ///
     /// # Errors
